@@ -26,6 +26,7 @@ pub mod edits;
 pub mod extras;
 pub mod forward;
 mod freshness;
+pub mod hazard_id;
 pub mod kin;
 pub mod kubectl;
 pub mod lead;

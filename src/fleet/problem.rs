@@ -7,6 +7,7 @@
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 
+use super::hazard_id::HazardId;
 use super::subject::Subject;
 
 /// What kind of thing is wrong.
@@ -72,43 +73,50 @@ impl ProblemKind {
         ProblemKind::StoreNotUp,
     ];
 
+    /// The finding that is made where none of those that say it is there.
+    pub fn hazard(self) -> HazardId {
+        self.hazards()[0]
+    }
+
     /// The findings that say it: the first is the one that is made where none of them is there.
-    pub fn hazards(self) -> &'static [&'static str] {
+    pub fn hazards(self) -> &'static [HazardId] {
         match self {
-            ProblemKind::NotReady => &["not-ready", "ready-too-early"],
-            ProblemKind::OutsideReady => &["component-not-settled", "outside-ready"],
-            ProblemKind::OneUidTwice => &["one-uid-twice"],
-            ProblemKind::IdNotConfirmed => &["cluster-id-not-confirmed"],
-            ProblemKind::OperatorDown => &["operator-down"],
-            ProblemKind::Paused => &["paused"],
-            ProblemKind::OwnDatabase => &["wrong-cluster-reference", "second-bootstrap"],
-            ProblemKind::LeadsBack => &["wrong-cluster-reference"],
-            ProblemKind::TlsToggled => &["tls-toggled"],
+            ProblemKind::NotReady => &[HazardId::NotReady, HazardId::ReadyTooEarly],
+            ProblemKind::OutsideReady => &[HazardId::ComponentNotSettled, HazardId::OutsideReady],
+            ProblemKind::OneUidTwice => &[HazardId::OneUidTwice],
+            ProblemKind::IdNotConfirmed => &[HazardId::ClusterIdNotConfirmed],
+            ProblemKind::OperatorDown => &[HazardId::OperatorDown],
+            ProblemKind::Paused => &[HazardId::Paused],
+            ProblemKind::OwnDatabase => &[HazardId::WrongClusterReference, HazardId::SecondBootstrap],
+            ProblemKind::LeadsBack => &[HazardId::WrongClusterReference],
+            ProblemKind::TlsToggled => &[HazardId::TlsToggled],
             ProblemKind::PdCertificate => &[
-                "certificate-unusable",
-                "different-ca",
-                "san-missing",
-                "san-incomplete",
-                "certificate-expiry",
-                "tls-secret-missing",
-                "certificate-looks-self-signed",
-                "tls-toggled",
+                HazardId::CertificateUnusable,
+                HazardId::DifferentCa,
+                HazardId::SanMissing,
+                HazardId::SanIncomplete,
+                HazardId::CertificateExpiry,
+                HazardId::TlsSecretMissing,
+                HazardId::CertificateLooksSelfSigned,
+                HazardId::TlsToggled,
             ],
-            ProblemKind::DomainInDoubt => &["cluster-domain-changed", "wrong-cluster-domain", "cluster-domain-missing"],
-            ProblemKind::ListsDiffer | ProblemKind::OtherCluster => &["membership-in-doubt"],
-            ProblemKind::NeverStarted => &["nameless-member"],
+            ProblemKind::DomainInDoubt => {
+                &[HazardId::ClusterDomainChanged, HazardId::WrongClusterDomain, HazardId::ClusterDomainMissing]
+            }
+            ProblemKind::ListsDiffer | ProblemKind::OtherCluster => &[HazardId::MembershipInDoubt],
+            ProblemKind::NeverStarted => &[HazardId::NamelessMember],
             ProblemKind::PeerUrl => &[
-                "peer-url-unexpected",
-                "peer-urls-half-updated",
-                "malformed-peer-url",
-                "peer-url-wrong-scheme",
-                "tls-toggled",
-                "cluster-domain-changed",
+                HazardId::PeerUrlUnexpected,
+                HazardId::PeerUrlsHalfUpdated,
+                HazardId::MalformedPeerUrl,
+                HazardId::PeerUrlWrongScheme,
+                HazardId::TlsToggled,
+                HazardId::ClusterDomainChanged,
             ],
-            ProblemKind::MemberUnhealthy => &["pd-member-unhealthy", "nameless-member"],
-            ProblemKind::NoLeader => &["pd-no-leader"],
-            ProblemKind::NoQuorum => &["pd-member-unhealthy"],
-            ProblemKind::StoreNotUp => &["store-not-up"],
+            ProblemKind::MemberUnhealthy => &[HazardId::PdMemberUnhealthy, HazardId::NamelessMember],
+            ProblemKind::NoLeader => &[HazardId::PdNoLeader],
+            ProblemKind::NoQuorum => &[HazardId::PdMemberUnhealthy],
+            ProblemKind::StoreNotUp => &[HazardId::StoreNotUp],
         }
     }
 
@@ -203,12 +211,11 @@ impl Serialize for Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::hazards::catalogue::entry;
 
     #[test]
     fn every_kind_has_a_finding() {
         for kind in ProblemKind::ALL {
-            assert!(!kind.hazards().is_empty() && kind.hazards().iter().all(|id| entry(id).is_some()), "{kind:?}");
+            assert_eq!(kind.hazards().first(), Some(&kind.hazard()), "{kind:?}");
         }
     }
 }

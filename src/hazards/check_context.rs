@@ -2,6 +2,7 @@
 //!
 //! Pure views into a Fleet; nothing is judged here.
 
+use crate::fleet::hazard_id::HazardId;
 use jiff::Timestamp;
 
 use crate::fleet::database::{Database, Member, answers};
@@ -53,12 +54,12 @@ impl<'a> CheckContext<'a> {
     }
 
     /// A finding about this Database.
-    pub fn find(&self, id: &'static str, sentence: impl Into<String>) -> Finding {
+    pub fn find(&self, id: HazardId, sentence: impl Into<String>) -> Finding {
         Finding::new(id, Some(&self.database.name), sentence)
     }
 
     /// A finding about one of its TidbClusters.
-    pub fn find_at(&self, id: &'static str, part: &Part<'_>, sentence: impl Into<String>) -> Finding {
+    pub fn find_at(&self, id: HazardId, part: &Part<'_>, sentence: impl Into<String>) -> Finding {
         self.find(id, sentence).on(Subject::tidb_cluster(part.of))
     }
 

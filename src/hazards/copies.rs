@@ -3,6 +3,7 @@
 //! The arithmetic is that of leaving and of suspending ([`crate::fleet::removal_impact`]). Not here: whether there are stores enough for
 //! what is wanted ([`crate::hazards::leaving`]), PD's own members ([`crate::hazards::membership`]).
 
+use crate::fleet::hazard_id::HazardId;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::fleet::database::StoreRow;
@@ -22,7 +23,7 @@ fn too_few_copies(scene: &CheckContext<'_>) -> Vec<Finding> {
     let whole = Subject::of_pd("Database", &scene.database.name);
     vec![
         scene
-            .find("too-few-copies", format!("max-replicas is {count}: {what}"))
+            .find(HazardId::TooFewCopies, format!("max-replicas is {count}: {what}"))
             .severity(severity)
             .on(whole.clone())
             .saw(&whole, "GET /pd/api/v1/config/replicate, max-replicas", count.to_string(), scene.pd_seen())
@@ -90,7 +91,7 @@ fn copies_not_spread(scene: &CheckContext<'_>) -> Vec<Finding> {
     };
     let whole = Subject::of_pd("Database", &scene.database.name);
     let said = if labels.is_empty() { "(none)".to_owned() } else { labels.join(", ") };
-    let mut found = scene.find("copies-not-spread", sentence).on(whole.clone()).saw(
+    let mut found = scene.find(HazardId::CopiesNotSpread, sentence).on(whole.clone()).saw(
         &whole,
         "GET /pd/api/v1/config/replicate, location-labels",
         said,

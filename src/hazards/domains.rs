@@ -5,6 +5,7 @@
 
 use crate::fleet::dns::{Likeness, Served};
 use crate::fleet::domain_witness::{DomainDoubt, Source};
+use crate::fleet::hazard_id::HazardId;
 use crate::fleet::kubectl::target;
 use crate::hazards::check_context::{CheckContext, Part};
 use crate::hazards::{Finding, OfDatabase, Subject};
@@ -24,7 +25,7 @@ fn wrong_cluster_domain(scene: &CheckContext<'_>) -> Vec<Finding> {
                 let served = part.cluster.dns.domains.join(", ");
                 scene
                     .find_at(
-                        "wrong-cluster-domain",
+                        HazardId::WrongClusterDomain,
                         part,
                         format!("clusterDomain is {domain:?}, but the cluster's DNS serves {served:?}"),
                     )
@@ -32,7 +33,7 @@ fn wrong_cluster_domain(scene: &CheckContext<'_>) -> Vec<Finding> {
             }
             Served::Unknown(why) if part.live() => scene
                 .find_at(
-                    "wrong-cluster-domain",
+                    HazardId::WrongClusterDomain,
                     part,
                     format!("whether the cluster's DNS serves {domain:?} is not known: {why}"),
                 )
@@ -63,7 +64,7 @@ fn cluster_domain_changed(scene: &CheckContext<'_>) -> Vec<Finding> {
                 "clusterDomain is {now:?} now; it was {old:?}, and the operator takes its own PD members for foreign ones"
             ),
         };
-        let mut found = scene.find_at("cluster-domain-changed", part, sentence).saw(
+        let mut found = scene.find_at(HazardId::ClusterDomainChanged, part, sentence).saw(
             &part.subject(),
             "spec.clusterDomain",
             doubt.now.as_deref().unwrap_or("(none)"),
@@ -112,7 +113,7 @@ fn cluster_domain_missing(scene: &CheckContext<'_>) -> Vec<Finding> {
         let seen = other.cluster.heard;
         Some(
             scene
-                .find_at("cluster-domain-missing", part, sentence)
+                .find_at(HazardId::ClusterDomainMissing, part, sentence)
                 .saw(&part.subject(), "spec.clusterDomain", "(absent)", part.seen())
                 .saw(&Subject::cluster(&part.of.context), "kube-system/coredns Corefile", domain, part.seen())
                 .saw(&Subject::cluster(&other.of.context), "kube-system/coredns Corefile", theirs, seen)

@@ -2,6 +2,7 @@
 
 use crate::counted::counted;
 use crate::fleet::database::StoreRow;
+use crate::fleet::hazard_id::HazardId;
 use crate::fleet::kubectl::{kubectl, target};
 use crate::fleet::lead::Lead;
 use crate::fleet::problem::Problem;
@@ -33,7 +34,7 @@ fn members(scene: &CheckContext<'_>) -> Vec<Finding> {
         (Severity::Medium, format!("{} more may be lost", quorum.tolerate))
     };
     let sentence = format!("{} of {} not healthy: {what}", sick.len(), counted(quorum.members, "PD member"));
-    let mut found = scene.find("pd-member-unhealthy", sentence).severity(severity);
+    let mut found = scene.find(HazardId::PdMemberUnhealthy, sentence).severity(severity);
     for member in sick {
         let subject = Subject::of_pd("member", member.id.hex());
         let pod = member.pod.as_deref().unwrap_or("no pod known");
@@ -94,7 +95,7 @@ fn leader(scene: &CheckContext<'_>) -> Vec<Finding> {
     let whole = Subject::of_pd("Database", &database.name);
     vec![
         scene
-            .find("pd-no-leader", sentence)
+            .find(HazardId::PdNoLeader, sentence)
             .on(whole.clone())
             .saw(&whole, "leader, of every PD pod that answered", "none", scene.pd_seen())
             .then("look again in 15 s; if it stays so, check the network between the PD pods on port 2380"),
@@ -109,7 +110,7 @@ fn not_ready(scene: &CheckContext<'_>) -> Vec<Finding> {
         .map(|(part, ready)| {
             let why = suspended_words(part.cluster, part.tc).map(|words| format!(" ({words})")).unwrap_or_default();
             scene
-                .find_at("not-ready", part, format!("TidbCluster is not Ready: {}{why}", ready.reason))
+                .find_at(HazardId::NotReady, part, format!("TidbCluster is not Ready: {}{why}", ready.reason))
                 .saw(
                     &part.subject(),
                     "status.conditions[Ready]",

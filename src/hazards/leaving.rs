@@ -3,6 +3,7 @@
 //! Judged by the replicas that the objects ask for now. What a whole TidbCluster's leave would do is `fleet::removal_impact`'s,
 //! which a runbook asks before it begins. Not here: upgrades ([`crate::hazards::upgrade`]).
 
+use crate::fleet::hazard_id::HazardId;
 use std::collections::BTreeMap;
 
 use crate::counted::{counted, is};
@@ -61,7 +62,7 @@ fn too_few_tikv(scene: &CheckContext<'_>) -> Vec<Finding> {
     };
     let whole = Subject::of_pd("Database", &scene.database.name);
     let mut found = scene
-        .find("too-few-tikv", sentence)
+        .find(HazardId::TooFewTikv, sentence)
         .on(whole.clone())
         .saw(&whole, "Up TiKV stores", up.to_string(), scene.pd_seen())
         .saw(
@@ -105,7 +106,7 @@ fn tiflash_replicas(scene: &CheckContext<'_>) -> Vec<Finding> {
     );
     vec![
         scene
-            .find("tiflash-replicas-remain", sentence)
+            .find(HazardId::TiflashReplicasRemain, sentence)
             .on(whole.clone())
             .saw(&whole, "GET /pd/api/v1/config/rules, group tiflash", needed.to_string(), Some(details.at))
             .saw(&whole, "Up TiFlash stores after the change", left.to_string(), scene.pd_seen())
@@ -140,7 +141,7 @@ fn deleted_too_early(scene: &CheckContext<'_>) -> Vec<Finding> {
         all.push(
             scene
                 .find_at(
-                    "deleted-too-early",
+                    HazardId::DeletedTooEarly,
                     part,
                     format!(
                         "it is being deleted while {} and {} of it are still in the Database",
@@ -167,7 +168,7 @@ fn deleted_too_early(scene: &CheckContext<'_>) -> Vec<Finding> {
         let was = ObjectRef::new(context, namespace, name);
         let sentence =
             format!("still in the Database: {} of {was}, and that TidbCluster is gone", counted(stores.len(), "store"));
-        let mut found = scene.find("deleted-too-early", sentence).on(Subject::tidb_cluster(&was));
+        let mut found = scene.find(HazardId::DeletedTooEarly, sentence).on(Subject::tidb_cluster(&was));
         for (id, state) in &stores {
             found = found.saw(&Subject::of_pd("store", id.to_string()), "state_name", state, scene.pd_seen());
         }
@@ -208,7 +209,7 @@ fn ghosts(scene: &CheckContext<'_>) -> Vec<Finding> {
         };
         all.push(
             scene
-                .find("ghost-member", format!("{} still counts for quorum: {why}", member.name))
+                .find(HazardId::GhostMember, format!("{} still counts for quorum: {why}", member.name))
                 .on(subject.clone())
                 .saw(&subject, "name", &member.name, scene.pd_seen())
                 .saw(&subject, "health", health, scene.pd_seen())
@@ -235,7 +236,8 @@ fn majority_leaving(scene: &CheckContext<'_>) -> Vec<Finding> {
             (None, true) => "most PD members are",
             (Some(_), true) => "PD's leader and most of its members are",
         };
-        let mut found = scene.find_at("majority-in-leaving", part, format!("{what} in the TidbCluster that leaves"));
+        let mut found =
+            scene.find_at(HazardId::MajorityInLeaving, part, format!("{what} in the TidbCluster that leaves"));
         if let Some(leader) = leader {
             found = found.saw(&Subject::of_pd("member", leader.id.hex()), "leader", &leader.name, scene.pd_seen());
         }
@@ -280,7 +282,7 @@ fn reference_deleted(scene: &CheckContext<'_>) -> Vec<Finding> {
         all.push(
             scene
                 .find_at(
-                    "reference-deleted",
+                    HazardId::ReferenceDeleted,
                     part,
                     format!("it has no PD of its own and lives on {}, which is being deleted", other.of),
                 )
@@ -320,7 +322,7 @@ fn old_claims(fleet: &Fleet) -> Vec<Finding> {
                 counted(claims.len(), "volume claim"),
                 is(claims.len())
             );
-            let mut found = Finding::new("old-claims", None, sentence).on(Subject::tidb_cluster(&was));
+            let mut found = Finding::new(HazardId::OldClaims, None, sentence).on(Subject::tidb_cluster(&was));
             for claim in &claims {
                 let policy = claim.reclaim_policy.as_deref().unwrap_or("not known");
                 let subject = claim_ref(cluster, claim);
@@ -362,7 +364,7 @@ fn joiner_with_old_claims(scene: &CheckContext<'_>) -> Vec<Finding> {
             counted(older.len(), "claim"),
             is(older.len())
         );
-        let mut found = scene.find_at("old-claims", part, sentence);
+        let mut found = scene.find_at(HazardId::OldClaims, part, sentence);
         for claim in &older {
             let made = claim.metadata.creation_timestamp.map(|made| made.to_string()).unwrap_or_default();
             found = found.saw(&claim_ref(part.cluster, claim), "metadata.creationTimestamp", made, part.seen());
@@ -383,7 +385,7 @@ fn reclaim_policy(scene: &CheckContext<'_>) -> Vec<Finding> {
         .map(|(part, policy)| {
             scene
                 .find_at(
-                    "reclaim-policy-delete",
+                    HazardId::ReclaimPolicyDelete,
                     part,
                     format!("pvReclaimPolicy is {policy}: deleting a claim destroys its data"),
                 )

@@ -1,5 +1,6 @@
 //! `domain.md` §5.3: PD's membership and its quorum. Hazards 27 to 46.
 
+use crate::fleet::hazard_id::HazardId;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::counted::{counted, is};
@@ -47,7 +48,7 @@ fn single_pd(scene: &CheckContext<'_>) -> Vec<Finding> {
     if !part.opened() || wanted != 1 || seen > 1 || part.tc.spec.cluster.is_some() {
         return Vec::new();
     }
-    let found = scene.find_at("single-pd-join", part, "the Database has one PD and is open for others to join");
+    let found = scene.find_at(HazardId::SinglePdJoin, part, "the Database has one PD and is open for others to join");
     let found = found.saw(&part.subject(), "spec.pd.replicas", "1", part.seen());
     vec![found.then(format!("first: {}", part.patch("{\"pd\":{\"replicas\":3}}")))]
 }
@@ -60,7 +61,7 @@ fn nameless(scene: &CheckContext<'_>) -> Vec<Finding> {
             let sentence = format!("member {} was added and never started; no other PD can join", member.id);
             let remove = remove_unused(scene.fleet, scene.database, member);
             scene
-                .find("nameless-member", sentence)
+                .find(HazardId::NamelessMember, sentence)
                 .on(subject(member))
                 .saw(&subject(member), "name", "(empty)", scene.pd_seen())
                 .saw(&subject(member), "peerURLs", member.peer_urls.join(", "), scene.pd_seen())
@@ -78,7 +79,8 @@ fn duplicate_names(scene: &CheckContext<'_>) -> Vec<Finding> {
     let twice = by_name.into_iter().filter(|(_, members)| members.len() > 1);
     twice
         .map(|(name, members)| {
-            let mut found = scene.find("duplicate-pd-name", format!("{} members are called {name}", members.len()));
+            let mut found =
+                scene.find(HazardId::DuplicatePdName, format!("{} members are called {name}", members.len()));
             for member in members {
                 found = found.saw(&subject(member), "name", name, scene.pd_seen()).on(subject(member));
             }
@@ -119,7 +121,7 @@ fn spread(scene: &CheckContext<'_>) -> Vec<Finding> {
         _ => return Vec::new(),
     };
     let whole = Subject::of_pd("Database", &scene.database.name);
-    let found = scene.find("uneven-pd-spread", sentence).on(whole.clone());
+    let found = scene.find(HazardId::UnevenPdSpread, sentence).on(whole.clone());
     vec![
         found
             .saw(&whole, "members by KubeCluster", said.join(", "), scene.pd_seen())
@@ -162,7 +164,8 @@ fn rolling_in_two(scene: &CheckContext<'_>) -> Vec<Finding> {
         return Vec::new();
     }
     let names: Vec<String> = rolling.iter().map(|(part, _, _)| part.of.to_string()).collect();
-    let mut found = scene.find("pd-rolling-in-two", format!("PD is being changed in {} at once", names.join(" and ")));
+    let mut found =
+        scene.find(HazardId::PdRollingInTwo, format!("PD is being changed in {} at once", names.join(" and ")));
     for (part, phase, moves) in &rolling {
         let value = if *moves { "revisions differ" } else { *phase };
         found = found.on(part.subject()).saw(&part.subject(), "status.pd.phase, StatefulSet", value, part.seen());
@@ -188,7 +191,7 @@ fn single_unsynced(scene: &CheckContext<'_>) -> Vec<Finding> {
         }
         all.push(
             scene
-                .find_at("single-pd-unsynced", part, "the operator cannot reach PD, and will restart it without any safety at the next change")
+                .find_at(HazardId::SinglePdUnsynced, part, "the operator cannot reach PD, and will restart it without any safety at the next change")
                 .saw(&part.subject(), "status.pd.synced", "false", part.seen())
                 .saw(&part.subject(), "spec.pd.replicas", pd.replicas.to_string(), part.seen())
                 .then("change nothing in this TidbCluster until status.pd.synced is true; look at DNS and TLS between operator and PD"),
@@ -219,7 +222,7 @@ fn malformed(scene: &CheckContext<'_>) -> Vec<Finding> {
         };
         let Some(why) = why else { continue };
         let mut found =
-            scene.find("malformed-peer-url", format!("the peerURL of {} is unusable: {why}", shown(member)));
+            scene.find(HazardId::MalformedPeerUrl, format!("the peerURL of {} is unusable: {why}", shown(member)));
         found =
             found.on(subject(member)).saw(&subject(member), "peerURLs", member.peer_urls.join(", "), scene.pd_seen());
         let remedy = match (of, &member.expected_peer_url) {
@@ -254,7 +257,7 @@ fn half_updated(scene: &CheckContext<'_>) -> Vec<Finding> {
         }
         let (wrong, urls) = (stale.len(), counted(own.len(), "peerURL"));
         let sentence = format!("{wrong} of {urls} {} not what other KubeClusters can reach", is(wrong));
-        let mut found = scene.find_at("peer-urls-half-updated", part, sentence);
+        let mut found = scene.find_at(HazardId::PeerUrlsHalfUpdated, part, sentence);
         for member in stale {
             let expected = member.expected_peer_url.as_deref().unwrap_or_default();
             let value = format!("{} (expected {expected})", member.peer_urls.join(", "));
@@ -276,7 +279,8 @@ fn shared_urls(scene: &CheckContext<'_>) -> Vec<Finding> {
     let twice = by_url.into_iter().filter(|(_, ids)| ids.len() > 1);
     twice
         .map(|(url, ids)| {
-            let mut found = scene.find("peer-url-shared", format!("{} members have the peerURL {url}", ids.len()));
+            let mut found =
+                scene.find(HazardId::PeerUrlShared, format!("{} members have the peerURL {url}", ids.len()));
             for id in ids {
                 let subject = Subject::of_pd("member", id.hex());
                 found = found.saw(&subject, "peerURLs", &url, scene.pd_seen()).on(subject);
@@ -298,7 +302,7 @@ fn in_doubt(scene: &CheckContext<'_>) -> Vec<Finding> {
     if scene.database.agree || listed.len() < 2 {
         return Vec::new();
     }
-    let mut found = scene.find("membership-in-doubt", "the PD pods list different members or peerURLs");
+    let mut found = scene.find(HazardId::MembershipInDoubt, "the PD pods list different members or peerURLs");
     for (part, pod, view, answer) in listed {
         let at = Subject {
             kind: "Pod",
@@ -335,7 +339,7 @@ fn discovery(scene: &CheckContext<'_>) -> Vec<Finding> {
         all.push(
             scene
                 .find_at(
-                    "discovery-unavailable",
+                    HazardId::DiscoveryUnavailable,
                     part,
                     "discovery is not running: a PD that starts without data waits for ever",
                 )
@@ -372,7 +376,7 @@ fn asymmetric(scene: &CheckContext<'_>) -> Vec<Finding> {
             "{} is healthy for some PD pods and not for others: the way between them is not whole",
             shown(member)
         );
-        let mut found = scene.find("asymmetric-health", sentence).on(subject(member));
+        let mut found = scene.find(HazardId::AsymmetricHealth, sentence).on(subject(member));
         for (from, well) in told {
             let value = if well { "healthy" } else { "not healthy" };
             found = found.saw(

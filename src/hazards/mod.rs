@@ -6,7 +6,7 @@
 //! (confusing) low. Not here: what a runbook refuses (its own preflight, which calls the same functions where both
 //! judge); YAML that was not applied yet ([`lint`]).
 //!
-//! Neighbours: [`catalogue`] (all of them with how each is seen), [`check_context`] (what the functions look at), and one file per
+//! Neighbours: [`catalogue`] (all of them with how each is seen), [`finding`] (what was found, as data), [`check_context`] (what the functions look at), and one file per
 //! group of `domain.md` §5: [`domains`], [`objects`], [`references`], [`network_tls`], [`membership`], [`copies`], [`upgrade`],
 //! [`leaving`], [`stuck`], and [`health`] for what is plainly down.
 
@@ -16,6 +16,7 @@ mod copies;
 mod cure;
 mod domains;
 pub mod en;
+mod finding;
 mod health;
 mod leaving;
 pub mod lint;
@@ -28,193 +29,25 @@ mod tidbcluster_spec;
 mod upgrade;
 pub mod zh;
 
+use crate::fleet::hazard_id::HazardId;
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
-use serde::{Serialize, Serializer};
 
 use crate::fleet::database::{Database, Member, databases};
 use crate::fleet::extras::Extra;
 use crate::fleet::kubectl::quote;
 use crate::fleet::lead::Lead;
-use crate::fleet::not_seen::{NotSeen, NotSeenKind, NotSeenList};
+use crate::fleet::not_seen::{NotSeen, NotSeenKind};
 use crate::fleet::object::{ObjectId, ObjectKind};
 use crate::fleet::problem::Problem;
 pub use crate::fleet::subject::Subject;
 use crate::fleet::tls::{Wanted, wanted_of};
 use crate::fleet::tls_toggle::Toggle;
 use crate::fleet::{Fleet, KubeCluster, ObjectRef, cluster_problems};
-use catalogue::Hazard;
+pub use catalogue::Severity;
 use check_context::{CheckContext, Part};
-
-/// How bad it is; the order is the order of the screen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Severity {
-    /// Worth a word; nothing is wrong, and it does not count.
-    Info,
-    /// S3: confusing.
-    Low,
-    /// S2: stuck, or a wrong result.
-    Medium,
-    /// S1: data loss or an outage is possible.
-    High,
-}
-
-impl Severity {
-    pub const ALL: [Severity; 4] = [Severity::High, Severity::Medium, Severity::Low, Severity::Info];
-
-    pub fn word(self) -> &'static str {
-        match self {
-            Severity::High => "high",
-            Severity::Medium => "medium",
-            Severity::Low => "low",
-            Severity::Info => "info",
-        }
-    }
-}
-
-/// One thing that was seen.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Evidence {
-    /// As [`Subject`] writes it.
-    pub object: String,
-    /// `spec.tikv.maxFailoverCount`, `GET /pd/api/v1/health`, …
-    pub field: String,
-    pub value: String,
-    /// When the object was last heard of; `None` where it never was.
-    pub seen: Option<Timestamp>,
-}
-
-/// A place in a text that was linted.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Location {
-    pub file: String,
-    /// From 1.
-    pub line: usize,
-}
-
-/// One thing that is wrong or risky.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Finding {
-    #[serde(flatten, serialize_with = "short")]
-    pub hazard: &'static Hazard,
-    pub severity: Severity,
-    /// Name of the Database; `None` where it is about the fleet.
-    pub database: Option<String>,
-    pub subjects: Vec<Subject>,
-    /// What was found.
-    pub sentence: String,
-    pub evidence: Vec<Evidence>,
-    pub why: &'static str,
-    /// Often a command line.
-    pub what_to_do: String,
-    /// A run accounts for it: it is to be expected while that one is at work, and counts as nothing wrong. One sentence.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub expected: Option<String>,
-    /// It could not be seen whether this is so: neither a finding nor an all-clear.
-    pub unknown: bool,
-    /// Others follow from it: it stands before those of its severity.
-    #[serde(skip)]
-    pub first: bool,
-    /// Where it stands; only in what the docs lint read.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub location: Option<Location>,
-}
-
-/// In a finding the hazard is its name and number; the rest of its entry is the catalogue's.
-fn short<S: Serializer>(hazard: &&'static Hazard, out: S) -> Result<S::Ok, S::Error> {
-    use serde::ser::SerializeMap as _;
-    let mut map = out.serialize_map(Some(2))?;
-    map.serialize_entry("id", hazard.id)?;
-    map.serialize_entry("hazard", &hazard.number)?;
-    map.end()
-}
-
-impl Finding {
-    pub(crate) fn new(id: &'static str, database: Option<&str>, sentence: impl Into<String>) -> Self {
-        let hazard = catalogue::entry(id).expect("every id in this room is in the catalogue; a test walks them");
-        Self {
-            hazard,
-            severity: hazard.severity,
-            database: database.map(ToOwned::to_owned),
-            subjects: Vec::new(),
-            sentence: sentence.into(),
-            evidence: Vec::new(),
-            why: hazard.why,
-            what_to_do: String::new(),
-            expected: None,
-            unknown: false,
-            first: false,
-            location: None,
-        }
-    }
-
-    pub(crate) fn on(mut self, subject: Subject) -> Self {
-        self.subjects.push(subject);
-        self
-    }
-
-    fn saw(mut self, what: &Subject, field: &str, value: impl Into<String>, seen: Option<Timestamp>) -> Self {
-        self.evidence.push(Evidence { object: what.to_string(), field: field.into(), value: value.into(), seen });
-        self
-    }
-
-    fn then(mut self, what_to_do: impl Into<String>) -> Self {
-        self.what_to_do = what_to_do.into();
-        self
-    }
-
-    fn severity(mut self, severity: Severity) -> Self {
-        self.severity = severity;
-        self
-    }
-
-    fn unknown(mut self) -> Self {
-        self.unknown = true;
-        self
-    }
-
-    fn first(mut self) -> Self {
-        self.first = true;
-        self
-    }
-
-    pub fn id(&self) -> &'static str {
-        self.hazard.id
-    }
-}
-
-/// The answer of one look.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Checked {
-    /// Names of the Databases that were looked at.
-    pub databases: Vec<String>,
-    /// The worst first.
-    pub findings: Vec<Finding>,
-    /// What could not be seen.
-    #[serde(flatten)]
-    pub unseen: NotSeenList,
-    /// What is worth a word and changes nothing about the verdict.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub notes: Vec<String>,
-}
-
-impl Checked {
-    /// Known findings at or above a severity.
-    pub fn at_least(&self, severity: Severity) -> impl Iterator<Item = &Finding> {
-        self.findings.iter().filter(move |finding| !finding.unknown && finding.severity >= severity)
-    }
-
-    /// Whether something could not be seen, so that nothing found is no all-clear.
-    pub fn dark(&self) -> bool {
-        self.databases.is_empty() || !self.unseen.is_empty() || self.findings.iter().any(|finding| finding.unknown)
-    }
-}
+pub use finding::{Checked, Evidence, Finding, Location};
 
 type OfDatabase = fn(&CheckContext<'_>) -> Vec<Finding>;
 
@@ -255,7 +88,7 @@ pub fn check_among(fleet: &Fleet, all: &[Database], only: Option<&str>, now: Tim
         }
         let causes: BTreeSet<Subject> =
             found.iter().filter(|one| breaks_pd(one)).flat_map(|one| one.subjects.clone()).collect();
-        found.retain(|finding| finding.id() != "ready-too-early" || !caused(&scene, finding, &causes));
+        found.retain(|finding| finding.hazard.id != HazardId::ReadyTooEarly || !caused(&scene, finding, &causes));
         checked.findings.extend(found.into_iter().filter_map(|finding| explained(&scene, finding)));
         contexts.extend(database.tidb_clusters.iter().map(|of| of.context.as_str()));
         checked.unseen.extend(database.unseen.iter().map(|one| one.within(&database.name)));
@@ -272,8 +105,7 @@ pub fn check_among(fleet: &Fleet, all: &[Database], only: Option<&str>, now: Tim
     whole.extend(upgrade::fleet(fleet));
     for problem in cluster_problems::problems(fleet) {
         if !whole.iter().any(|finding| says(finding, &problem)) {
-            let id = problem.kind.hazards().first().expect("each kind has one; a test walks them");
-            whole.push(told(Finding::new(id, None, &problem.sentence), fleet, &problem, None));
+            whole.push(told(Finding::new(problem.kind.hazard(), None, &problem.sentence), fleet, &problem, None));
         }
     }
     for finding in whole {
@@ -301,22 +133,24 @@ pub fn check_among(fleet: &Fleet, all: &[Database], only: Option<&str>, now: Tim
 fn explained(scene: &CheckContext<'_>, finding: Finding) -> Option<Finding> {
     let own = |toggle: &&Toggle| finding.subjects.contains(&Subject::tidb_cluster(&toggle.of));
     let toggles = &scene.database.tls_toggled;
-    let whole = matches!(finding.id(), "pd-no-leader" | "pd-member-unhealthy");
+    let whole = matches!(finding.hazard.id, HazardId::PdNoLeader | HazardId::PdMemberUnhealthy);
     let any = || toggles.iter().find(own).or(toggles.first().filter(|_| whole));
-    match finding.id() {
-        "single-pd-unsynced" | "peer-urls-half-updated" | "discovery-unavailable"
+    match finding.hazard.id {
+        HazardId::SinglePdUnsynced | HazardId::PeerUrlsHalfUpdated | HazardId::DiscoveryUnavailable
             if toggles.iter().any(|t| own(&t)) =>
         {
             None
         }
-        "pd-no-leader" | "pd-member-unhealthy" | "ready-too-early" | "not-ready" | "force-upgrade-left" => {
-            match any() {
-                Some(toggle) => Some(finding.then(format!("see tls-toggled: {}", toggle.cure()))),
-                None => Some(finding),
-            }
-        }
+        HazardId::PdNoLeader
+        | HazardId::PdMemberUnhealthy
+        | HazardId::ReadyTooEarly
+        | HazardId::NotReady
+        | HazardId::ForceUpgradeLeft => match any() {
+            Some(toggle) => Some(finding.then(format!("see tls-toggled: {}", toggle.cure()))),
+            None => Some(finding),
+        },
         // Of one that is not open to the others there is no right peerURL yet.
-        "peer-url-unexpected" => {
+        HazardId::PeerUrlUnexpected => {
             let closed = |part: &&Part<'_>| {
                 scene.spans() && !part.opened() && finding.subjects.contains(&Subject::tidb_cluster(part.of))
             };
@@ -331,9 +165,14 @@ fn explained(scene: &CheckContext<'_>, finding: Finding) -> Option<Finding> {
 
 /// Whether a finding names a certificate by which PD is not reached: what waits for PD waits for that.
 fn breaks_pd(finding: &Finding) -> bool {
-    const CERTIFICATES: [&str; 5] =
-        ["san-missing", "different-ca", "certificate-expiry", "certificate-unusable", "certificate-looks-self-signed"];
-    !finding.unknown && finding.severity == Severity::High && CERTIFICATES.contains(&finding.id())
+    const CERTIFICATES: [HazardId; 5] = [
+        HazardId::SanMissing,
+        HazardId::DifferentCa,
+        HazardId::CertificateExpiry,
+        HazardId::CertificateUnusable,
+        HazardId::CertificateLooksSelfSigned,
+    ];
+    !finding.unknown && finding.severity == Severity::High && CERTIFICATES.contains(&finding.hazard.id)
 }
 
 /// Whether "wait for it" would stand beside what has to be done first: members without a pod, a lost quorum, a certificate.
@@ -354,14 +193,17 @@ fn caused(scene: &CheckContext<'_>, finding: &Finding, causes: &BTreeSet<Subject
 /// Whether a finding says of one of its objects what a problem says.
 pub fn says(finding: &Finding, problem: &Problem) -> bool {
     !finding.unknown
-        && problem.kind.hazards().contains(&finding.id())
+        && problem.kind.hazards().contains(&finding.hazard.id)
         && problem.about.iter().any(|about| finding.subjects.contains(about))
 }
 
 /// What is wrong for `status` is found by `check`, whether a hazard's own function has more to say of it or not.
 fn of_problem(scene: &CheckContext<'_>, problem: &Problem) -> Finding {
-    let id = problem.kind.hazards().first().expect("each kind has one; a test walks them");
-    health::touched(scene, problem, told(scene.find(id, &problem.sentence), scene.fleet, problem, scene.pd_seen()))
+    health::touched(
+        scene,
+        problem,
+        told(scene.find(problem.kind.hazard(), &problem.sentence), scene.fleet, problem, scene.pd_seen()),
+    )
 }
 
 fn told(mut found: Finding, fleet: &Fleet, problem: &Problem, pd_seen: Option<Timestamp>) -> Finding {

@@ -3,6 +3,7 @@
 //! Hazards 12, 73 and 74; what a text can be is [`crate::hazards::lint::values`]'s.
 
 use crate::fleet::dns::normal;
+use crate::fleet::hazard_id::HazardId;
 use crate::hazards::check_context::CheckContext;
 use crate::hazards::lint::values::{VersionFault, any_placeholder, domain_fault, version_fault};
 use crate::hazards::{Finding, OfDatabase, Severity};
@@ -32,7 +33,7 @@ fn unreplaced_variable(scene: &CheckContext<'_>) -> Vec<Finding> {
             };
             all.push(
                 scene
-                    .find_at("unreplaced-variable", part, sentence)
+                    .find_at(HazardId::UnreplacedVariable, part, sentence)
                     .saw(&part.subject(), field, format!("{value:?}"), part.seen())
                     .then(format!(
                         "write the real value there; check the YAML first: tidepilot check --file FILE (object: {})",
@@ -71,7 +72,7 @@ fn no_version(scene: &CheckContext<'_>) -> Vec<Finding> {
             };
             all.push(
                 scene
-                    .find_at("no-version", part, sentence)
+                    .find_at(HazardId::NoVersion, part, sentence)
                     .severity(severity)
                     .saw(&part.subject(), &field, format!("{version:?}"), part.seen())
                     .then("write the whole version that runs, such as v8.5.4: the image in the pods' status tells which; to name another one is an upgrade"),
@@ -103,7 +104,7 @@ fn no_dns_name(scene: &CheckContext<'_>) -> Vec<Finding> {
             };
             all.push(
                 scene
-                    .find_at("no-dns-name", part, format!("{field} is {domain:?}, which {fault}"))
+                    .find_at(HazardId::NoDnsName, part, format!("{field} is {domain:?}, which {fault}"))
                     .saw(&part.subject(), field, format!("{domain:?}"), part.seen())
                     .then(then),
             );

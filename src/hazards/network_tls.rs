@@ -7,6 +7,7 @@ use crate::counted::{counted, is};
 use crate::fleet::ObjectRef;
 use crate::fleet::certificate::{CertificateFacts, SecretFacts, colons};
 use crate::fleet::database::Member;
+use crate::fleet::hazard_id::HazardId;
 use crate::fleet::kubectl::target;
 use crate::fleet::object::{ObjectId, ObjectKind};
 use crate::fleet::peer_url_check::{BadPeerUrl, check_held};
@@ -79,31 +80,31 @@ fn blinds(facts: &SecretFacts, secret: &str, part: &Part<'_>) -> bool {
         && facts.certificate.as_ref().is_some_and(|certificate| !certificate.names(&asked))
 }
 
-fn named(kind: CertificateFaultKind) -> &'static str {
+fn named(kind: CertificateFaultKind) -> HazardId {
     match kind {
         CertificateFaultKind::Unseen | CertificateFaultKind::Absent | CertificateFaultKind::Keys => {
-            "tls-secret-missing"
+            HazardId::TlsSecretMissing
         }
-        CertificateFaultKind::EssentialName => "san-missing",
-        CertificateFaultKind::OtherName => "san-incomplete",
+        CertificateFaultKind::EssentialName => HazardId::SanMissing,
+        CertificateFaultKind::OtherName => HazardId::SanIncomplete,
         CertificateFaultKind::CommonName | CertificateFaultKind::ClientName | CertificateFaultKind::SeveralNames => {
-            "common-name-mismatch"
+            HazardId::CommonNameMismatch
         }
-        CertificateFaultKind::Authority | CertificateFaultKind::Chain => "different-ca",
+        CertificateFaultKind::Authority | CertificateFaultKind::Chain => HazardId::DifferentCa,
         CertificateFaultKind::Expired
         | CertificateFaultKind::NotYetValid
         | CertificateFaultKind::Expiring
         | CertificateFaultKind::CaExpired
-        | CertificateFaultKind::CaExpiring => "certificate-expiry",
+        | CertificateFaultKind::CaExpiring => HazardId::CertificateExpiry,
         CertificateFaultKind::Usage
         | CertificateFaultKind::KeyMismatch
         | CertificateFaultKind::Unreadable
         | CertificateFaultKind::OtherKeyId
         | CertificateFaultKind::NoAuthority
         | CertificateFaultKind::ShortKey
-        | CertificateFaultKind::CaShortKey => "certificate-unusable",
-        CertificateFaultKind::NoKeyIds | CertificateFaultKind::CaNoKeyId => "certificate-without-key-ids",
-        CertificateFaultKind::LooksSelfSigned => "certificate-looks-self-signed",
+        | CertificateFaultKind::CaShortKey => HazardId::CertificateUnusable,
+        CertificateFaultKind::NoKeyIds | CertificateFaultKind::CaNoKeyId => HazardId::CertificateWithoutKeyIds,
+        CertificateFaultKind::LooksSelfSigned => HazardId::CertificateLooksSelfSigned,
     }
 }
 
@@ -185,7 +186,7 @@ fn toggled(scene: &CheckContext<'_>) -> Vec<Finding> {
     let mut all = Vec::new();
     for part in &scene.parts {
         let Some(toggle) = scene.database.toggled(part.of) else { continue };
-        let mut found = scene.find_at("tls-toggled", part, toggle.sentence()).first().then(toggle.cure());
+        let mut found = scene.find_at(HazardId::TlsToggled, part, toggle.sentence()).first().then(toggle.cure());
         found = found.saw(&part.subject(), "spec.tlsCluster.enabled", toggle.asked.to_string(), part.seen());
         let synced = part.tc.status.pd.synced.map_or("(not told)".to_owned(), |synced| synced.to_string());
         found = found.saw(&part.subject(), "status.pd.synced", synced, part.seen());
@@ -225,7 +226,7 @@ fn wrong_schemes(scene: &CheckContext<'_>) -> Vec<Finding> {
         let (off, urls) = (wrong.len(), counted(own.len(), "peerURL"));
         let sentence = format!("{off} of {urls} {} not {scheme}://, as PD runs", is(off));
         let mut found = scene
-            .find_at("peer-url-wrong-scheme", part, sentence)
+            .find_at(HazardId::PeerUrlWrongScheme, part, sentence)
             .then(format!("tidepilot run repair-peer-urls --set tidbCluster={}", target(part.of)));
         found = found.saw(&part.subject(), "spec.tlsCluster.enabled", part.tc.tls().to_string(), part.seen());
         for member in wrong {

@@ -5,6 +5,7 @@
 
 use crate::fleet::database::{Astray, astray, candidates, cluster_id, host, referenced};
 use crate::fleet::dns::Served;
+use crate::fleet::hazard_id::HazardId;
 use crate::fleet::tidbcluster::ClusterReference;
 use crate::fleet::{Crd, KubeCluster, ObjectRef};
 use crate::hazards::check_context::{CheckContext, Part};
@@ -50,10 +51,10 @@ fn two_databases(scene: &CheckContext<'_>, part: &Part<'_>, joined: &ObjectRef) 
     });
     let found = match knows {
         true => scene
-            .find_at("second-bootstrap", part, format!("{joined} began a second Database ({theirs}); the members here still belong to {own}"))
+            .find_at(HazardId::SecondBootstrap, part, format!("{joined} began a second Database ({theirs}); the members here still belong to {own}"))
             .then("stop the PD that began anew, keep its volume, and let it join the surviving members; do not write to it"),
         false => scene
-            .find_at("wrong-cluster-reference", part, format!("it was to join {joined}, but is a Database of its own"))
+            .find_at(HazardId::WrongClusterReference, part, format!("it was to join {joined}, but is a Database of its own"))
             .then(join_anew(part)),
     };
     let found = found
@@ -92,7 +93,7 @@ fn leads_nowhere(scene: &CheckContext<'_>, part: &Part<'_>, to: &ClusterReferenc
         true => join_anew(part),
         false => "correct spec.cluster to the name, namespace and clusterDomain of the TidbCluster to join".into(),
     };
-    let found = scene.find_at("wrong-cluster-reference", part, sentence);
+    let found = scene.find_at(HazardId::WrongClusterReference, part, sentence);
     Some(found.saw(&part.subject(), "spec.cluster", value, part.seen()).then(then))
 }
 
@@ -110,7 +111,7 @@ fn leads_back(scene: &CheckContext<'_>) -> Vec<Finding> {
                 part.patch("{\"cluster\":null}")
             ),
         };
-        let mut found = scene.find_at("wrong-cluster-reference", part, way.sentence()).then(then);
+        let mut found = scene.find_at(HazardId::WrongClusterReference, part, way.sentence()).then(then);
         found = found.saw(&part.subject(), "spec.cluster", reference(part), part.seen());
         if let Astray::Circle(others) = way {
             for other in others.iter().filter(|other| *other != part.of) {
@@ -185,7 +186,7 @@ fn names_nobody(scene: &CheckContext<'_>) -> Vec<Finding> {
         Some(
             scene
                 .find_at(
-                    "wrong-cluster-reference",
+                    HazardId::WrongClusterReference,
                     part,
                     format!("spec.cluster names {namespace}/{}, and {place}: its PD waits for it ({there})", to.name),
                 )
@@ -240,7 +241,7 @@ fn misleads(scene: &CheckContext<'_>) -> Vec<Finding> {
             "{{\"cluster\":{{\"name\":{:?},\"namespace\":{:?},\"clusterDomain\":{domain}}}}}",
             to.of.name, to.of.namespace
         );
-        let found = scene.find_at("wrong-cluster-reference", part, sentence).severity(Severity::Medium);
+        let found = scene.find_at(HazardId::WrongClusterReference, part, sentence).severity(Severity::Medium);
         let value = part.tc.spec.cluster.as_ref().map_or("(absent)".to_owned(), |_| reference(part));
         let mut found = found.saw(&part.subject(), "spec.cluster", value, part.seen());
         found.why = why;

@@ -6,6 +6,7 @@
 use crate::counted::counted;
 use crate::fleet::ObjectRef;
 use crate::fleet::extras::EVICT_LEADER_SCHEDULER;
+use crate::fleet::hazard_id::HazardId;
 use crate::fleet::lead::Lead;
 use crate::fleet::pd::Store;
 use crate::fleet::rollout::{after_failover, component_pods};
@@ -43,7 +44,7 @@ fn failover_left_over(scene: &CheckContext<'_>) -> Vec<Finding> {
                 "failover is still recorded for {title} ({count}): the pods that it made stay beside the {} of the spec, and the operator does not scale {title} in",
                 spec.replicas
             );
-            let mut found = scene.find_at("failover-left-over", part, sentence);
+            let mut found = scene.find_at(HazardId::FailoverLeftOver, part, sentence);
             for (field, failed) in named.iter().filter(|(_, failed)| !failed.is_empty()) {
                 let names = failed.keys().cloned().collect::<Vec<_>>().join(", ");
                 found = found.saw(&part.subject(), &format!("status.{}.{field}", component.key()), names, part.seen());
@@ -83,7 +84,7 @@ fn eviction_unknown_to_pd(scene: &CheckContext<'_>) -> Vec<Finding> {
             all.push(
                 scene
                     .find_at(
-                        "eviction-unknown-to-pd",
+                        HazardId::EvictionUnknownToPd,
                         part,
                         format!("the operator waits until the leaders have left {name}, and PD moves none: it has no evict-leader scheduler"),
                     )
@@ -130,7 +131,7 @@ fn scale_in_without_store_id(scene: &CheckContext<'_>) -> Vec<Finding> {
                 all.push(
                     scene
                         .find_at(
-                            "scale-in-without-store-id",
+                            HazardId::ScaleInWithoutStoreId,
                             part,
                             format!(
                                 "{name} is to leave, but carries no store id: the operator does not take store {} out",
@@ -179,7 +180,7 @@ fn resolver_differs(scene: &CheckContext<'_>) -> Vec<Finding> {
             let sentence = format!(
                 "PD answers, and no {title} here has come to it: its pods end and start again. {title} resolves names through c-ares, PD does not: a name that CoreDNS rewrites or forwards may exist for one of them only"
             );
-            let mut found = scene.find_at("resolver-differs", part, sentence);
+            let mut found = scene.find_at(HazardId::ResolverDiffers, part, sentence);
             for pod in &looping {
                 let value = format!("{}, {} restarts", pod.status_word(), pod.restarts());
                 found = found.saw(&pod_subject(part, pod), "status", value, part.seen());
@@ -213,7 +214,7 @@ fn unknown_component(scene: &CheckContext<'_>) -> Vec<Finding> {
             all.push(
                 scene
                     .find_at(
-                        "unknown-component",
+                        HazardId::UnknownComponent,
                         part,
                         format!("spec.{key} asks for {} of a component that tidepilot does not know: whether everything is there is not known", counted(*replicas, "pod")),
                     )

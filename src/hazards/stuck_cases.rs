@@ -367,7 +367,8 @@ fn a_pd_certificate_that_is_not_accepted_is_wrong_in_every_face() {
         let databases = crate::fleet::database::databases(&fleet);
         let problem = databases.iter().flat_map(|database| &database.problems);
         let problem = problem.filter(|problem| problem.kind == ProblemKind::PdCertificate).count();
-        let known = |finding: &&crate::hazards::Finding| ProblemKind::PdCertificate.hazards().contains(&finding.id());
+        let known =
+            |finding: &&crate::hazards::Finding| ProblemKind::PdCertificate.hazards().contains(&finding.hazard.id);
         let findings = check(&fleet, None, when()).findings;
         let found: Vec<String> = findings.iter().filter(known).map(|finding| finding.sentence.clone()).collect();
         (problem, found)

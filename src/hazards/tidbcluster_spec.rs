@@ -2,6 +2,7 @@
 //!
 //! One function per hazard. Where the answer needs two KubeClusters at once, [`fleet`] gives it.
 
+use crate::fleet::hazard_id::HazardId;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::counted::counted;
@@ -55,7 +56,7 @@ fn duplicate_triple(fleet: &Fleet, databases: &[Database]) -> Vec<Finding> {
         }
         let of = databases.iter().find(|database| database.tidb_clusters.contains(&same[0].0));
         let sentence = format!("{} TidbClusters are called {namespace}/{name} in the DNS domain {domain}", same.len());
-        let mut found = Finding::new("duplicate-triple", of.map(|database| database.name.as_str()), sentence);
+        let mut found = Finding::new(HazardId::DuplicateTriple, of.map(|database| database.name.as_str()), sentence);
         for (of, _) in &same {
             let seen = fleet.clusters.get(&of.context).and_then(|cluster| cluster.heard);
             let subject = Subject::tidb_cluster(of);
@@ -85,7 +86,7 @@ fn across_k8s_missing(scene: &CheckContext<'_>) -> Vec<Finding> {
         .map(|part| {
             scene
                 .find_at(
-                    "across-k8s-missing",
+                    HazardId::AcrossK8sMissing,
                     part,
                     "acrossK8s is not set, though the Database spans several KubeClusters",
                 )
@@ -119,9 +120,11 @@ fn crd_or_operator_too_old(scene: &CheckContext<'_>) -> Vec<Finding> {
             ),
             _ => return None,
         };
-        Some(scene.find_at("crd-or-operator-too-old", part, sentence).saw(&subject, field, value, part.seen()).then(
-            "replace the CRD first (server-side apply: it is too large for client-side), then upgrade the operator",
-        ))
+        Some(
+            scene.find_at(HazardId::CrdOrOperatorTooOld, part, sentence).saw(&subject, field, value, part.seen()).then(
+                "replace the CRD first (server-side apply: it is too large for client-side), then upgrade the operator",
+            ),
+        )
     };
     scene.parts.iter().filter_map(judge).collect()
 }
@@ -135,8 +138,8 @@ fn operator_versions_differ(scene: &CheckContext<'_>) -> Vec<Finding> {
         return Vec::new();
     }
     let said: Vec<String> = known.iter().map(|(context, version)| format!("{context} {version}")).collect();
-    let mut found =
-        scene.find("operator-versions-differ", format!("different versions of TiDB Operator: {}", said.join(", ")));
+    let mut found = scene
+        .find(HazardId::OperatorVersionsDiffer, format!("different versions of TiDB Operator: {}", said.join(", ")));
     for (context, version) in &known {
         let subject = Subject::cluster(context);
         let seen = scene.fleet.clusters.get(*context).and_then(|cluster| cluster.heard);
@@ -175,7 +178,7 @@ fn config_not_rolled(scene: &CheckContext<'_>) -> Vec<Finding> {
             .map(|(why, titles)| format!("{} ({why})", titles.join(", ")))
             .collect();
         let sentence = format!("changes do not restart the pods of {}", said.join(" and "));
-        let mut found = scene.find_at("config-not-rolled", part, sentence);
+        let mut found = scene.find_at(HazardId::ConfigNotRolled, part, sentence);
         for (field, value) in &fields {
             found = found.saw(&part.subject(), field, value, part.seen());
         }
@@ -215,7 +218,7 @@ fn tiproxy(scene: &CheckContext<'_>) -> Vec<Finding> {
         .map(|(part, spec)| {
             scene
                 .find_at(
-                    "tiproxy-with-across-k8s",
+                    HazardId::TiproxyWithAcrossK8s,
                     part,
                     "TiProxy is asked for together with acrossK8s, which the operator refuses",
                 )
@@ -234,7 +237,7 @@ fn microservices(scene: &CheckContext<'_>) -> Vec<Finding> {
         let mut found = match (listed, mode) {
             (None, None) => continue,
             _ => scene.find_at(
-                "pd-microservices-across-k8s",
+                HazardId::PdMicroservicesAcrossK8s,
                 part,
                 "PD runs as microservices in a TidbCluster opened for others",
             ),
@@ -263,7 +266,7 @@ fn failover_on(scene: &CheckContext<'_>) -> Vec<Finding> {
             continue;
         }
         let titles: Vec<&str> = on.iter().map(|(component, _)| component.title()).collect();
-        let mut found = scene.find_at("failover-on", part, format!("failover is on for {}", titles.join(", ")));
+        let mut found = scene.find_at(HazardId::FailoverOn, part, format!("failover is on for {}", titles.join(", ")));
         for (component, count) in &on {
             let value = count.map_or("(absent: 3)".to_owned(), |count| count.to_string());
             found =
@@ -299,7 +302,7 @@ fn paused(scene: &CheckContext<'_>) -> Vec<Finding> {
             };
             all.push(
                 scene
-                    .find_at("paused", part, sentence)
+                    .find_at(HazardId::Paused, part, sentence)
                     .severity(severity)
                     .saw(&part.subject(), "spec.paused", "true", part.seen())
                     .then(part.patch("{\"paused\":false}")),
@@ -309,7 +312,7 @@ fn paused(scene: &CheckContext<'_>) -> Vec<Finding> {
             all.push(
                 scene
                     .find_at(
-                        "paused",
+                        HazardId::Paused,
                         part,
                         "AdvancedStatefulSet leaves holes in the numbering of its pods; counts by ordinal do not hold",
                     )
@@ -339,7 +342,7 @@ fn suspended(scene: &CheckContext<'_>) -> Vec<Finding> {
             said.push(format!("{} suspended: no pods, the volumes stay", gone.join(", ")));
         }
         said.extend(going.iter().map(ToString::to_string));
-        let mut found = scene.find_at("suspended", part, said.join("; "));
+        let mut found = scene.find_at(HazardId::Suspended, part, said.join("; "));
         let own = |state: &&&ComponentRollout| {
             part.tc.component(state.component).is_some_and(|spec| spec.suspend_action.is_some())
         };
@@ -377,7 +380,11 @@ fn rejected(scene: &CheckContext<'_>) -> Vec<Finding> {
         let Some(event) = last.max_by_key(|event| event.last) else { continue };
         all.push(
             scene
-                .find_at("rejected-by-operator", part, format!("the operator rejects the object: {}", event.message))
+                .find_at(
+                    HazardId::RejectedByOperator,
+                    part,
+                    format!("the operator rejects the object: {}", event.message),
+                )
                 .saw(&part.subject(), "event FailedValidation", counted(event.count, "time"), event.last)
                 .then("correct what the event names; status is the old one until then"),
         );
@@ -392,7 +399,7 @@ fn volumes_reclaimed(scene: &CheckContext<'_>) -> Vec<Finding> {
     parts
         .map(|part| {
             scene
-                .find_at("volumes-reclaimed", part, sentence)
+                .find_at(HazardId::VolumesReclaimed, part, sentence)
                 .saw(&part.subject(), "spec.enablePVReclaim", "true", part.seen())
                 .then(part.patch("{\"enablePVReclaim\":false}"))
         })
@@ -407,7 +414,7 @@ fn same_cluster_twice(fleet: &Fleet) -> Vec<Finding> {
             let sentence = format!("the contexts {first} and {} are one Kubernetes cluster", cluster.context);
             let subjects = [Subject::cluster(first), Subject::cluster(&cluster.context)];
             // Everything counts such a cluster once: it is worth a word, and harms nobody who names one context.
-            let mut found = Finding::new("wrong-context", None, sentence).severity(Severity::Info);
+            let mut found = Finding::new(HazardId::WrongContext, None, sentence).severity(Severity::Info);
             for subject in subjects {
                 let (field, value) = match &cluster.uid {
                     Some(uid) => ("namespace kube-system, metadata.uid", uid.as_str()),

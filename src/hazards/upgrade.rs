@@ -4,6 +4,7 @@
 
 use crate::counted::{counted, total};
 use crate::fleet::extras::{Controller, EVICT_LEADER_SCHEDULER, Policy};
+use crate::fleet::hazard_id::HazardId;
 use crate::fleet::kubectl::{kubectl_in, target};
 use crate::fleet::region_counts::RegionCheck;
 use crate::fleet::rollout::{rollout, stateful_set};
@@ -38,10 +39,10 @@ fn ready_too_early(scene: &CheckContext<'_>) -> Vec<Finding> {
         for open in rollout(part.cluster, part.tc).into_iter().filter(|component| !component.settled) {
             let (id, sentence) = match open.component.outside_ready() {
                 true => (
-                    "outside-ready",
+                    HazardId::OutsideReady,
                     format!("Ready is True and leaves {} out: {}", open.component.title(), open.reason),
                 ),
-                false => ("ready-too-early", format!("Ready is True, but {}", open.reason)),
+                false => (HazardId::ReadyTooEarly, format!("Ready is True, but {}", open.reason)),
             };
             all.push(
                 scene
@@ -85,7 +86,7 @@ fn out_of_order(scene: &CheckContext<'_>) -> Vec<Finding> {
             );
             return vec![
                 scene
-                    .find("upgrade-out-of-order", sentence)
+                    .find(HazardId::UpgradeOutOfOrder, sentence)
                     .on(high.0.subject())
                     .on(low.0.subject())
                     .saw(&high.0.subject(), &format!("version of {}", later.key()), high.1.to_string(), high.0.seen())
@@ -119,7 +120,7 @@ fn downgrade(scene: &CheckContext<'_>) -> Vec<Finding> {
             all.push(
                 scene
                     .find_at(
-                        "downgrade",
+                        HazardId::Downgrade,
                         part,
                         format!("{} runs {runs} and is asked to go back to {wanted}", component.title()),
                     )
@@ -143,7 +144,11 @@ fn force_upgrade(scene: &CheckContext<'_>) -> Vec<Finding> {
     marked
         .map(|part| {
             scene
-                .find_at("force-upgrade-left", part, "force-upgrade is left set: pods restart without any safety check")
+                .find_at(
+                    HazardId::ForceUpgradeLeft,
+                    part,
+                    "force-upgrade is left set: pods restart without any safety check",
+                )
                 .saw(&part.subject(), &format!("metadata.annotations[{FORCE}]"), "true", part.seen())
                 .then(remedy::unforce(scene.database, part.of))
         })
@@ -182,7 +187,7 @@ fn regions(scene: &CheckContext<'_>) -> Vec<Finding> {
     if said.is_empty() {
         return Vec::new();
     }
-    let mut found = scene.find("regions-unhealthy", said.join(", ")).on(whole);
+    let mut found = scene.find(HazardId::RegionsUnhealthy, said.join(", ")).on(whole);
     for (subject, field, value, seen) in evidence {
         found = found.saw(&subject, &field, value, seen);
     }
@@ -201,7 +206,7 @@ fn tiflash_metadata(scene: &CheckContext<'_>) -> Vec<Finding> {
         all.push(
             scene
                 .find_at(
-                    "tiflash-metadata",
+                    HazardId::TiflashMetadata,
                     part,
                     format!("TiFlash {version} under TiDB Operator {operator} may lose its metadata"),
                 )
@@ -271,7 +276,7 @@ fn eviction(scene: &CheckContext<'_>) -> Vec<Finding> {
     if said.is_empty() {
         return Vec::new();
     }
-    let mut found = scene.find("silent-eviction", said.join("; ")).on(whole);
+    let mut found = scene.find(HazardId::SilentEviction, said.join("; ")).on(whole);
     for (subject, field, value, seen) in evidence {
         found = found.saw(&subject, &field, value, seen);
     }
@@ -293,7 +298,7 @@ fn records_unguarded(cluster: &KubeCluster) -> Option<Finding> {
     let sentence = "runs are recorded here, and no admission policy binds a record to the user who writes it: its opener and driver are only claims";
     let found = format!("{:?}", guard.policy);
     Some(
-        Finding::new("run-records-unguarded", None, sentence)
+        Finding::new(HazardId::RunRecordsUnguarded, None, sentence)
             .saw(&subject, "ValidatingAdmissionPolicy tidepilot-run-records", found, cluster.heard)
             .on(subject)
             .then(format!("{} apply -f run-records-policy.yaml # assets/rbac", kubectl_in(&cluster.context))),
@@ -344,7 +349,7 @@ fn operator_down(cluster: &KubeCluster) -> Option<Finding> {
         }
         None => format!("{kubectl} -A get pods -l app.kubernetes.io/component=controller-manager"),
     };
-    let found = Finding::new("operator-down", None, sentence).saw(&subject, &field, value, cluster.heard);
+    let found = Finding::new(HazardId::OperatorDown, None, sentence).saw(&subject, &field, value, cluster.heard);
     Some(found.on(subject).then(then))
 }
 
@@ -363,7 +368,7 @@ fn no_domain_on_old_operator(scene: &CheckContext<'_>) -> Vec<Finding> {
         .map(|part| {
             scene
                 .find_at(
-                    "across-without-domain-old-operator",
+                    HazardId::AcrossWithoutDomainOldOperator,
                     part,
                     format!(
                         "acrossK8s without clusterDomain under TiDB Operator {}: PD's upgrade never ends",
@@ -399,7 +404,7 @@ fn overlapping(scene: &CheckContext<'_>) -> Vec<Finding> {
             all.push(
                 scene
                     .find_at(
-                        "overlapping-changes",
+                        HazardId::OverlappingChanges,
                         part,
                         format!(
                             "{} is scaled and rolled at the same time; the rolling can hang for ever",

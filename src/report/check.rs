@@ -305,7 +305,7 @@ fn one(out: &mut String, finding: &Finding, chinese: bool) {
         (None, None) => "fleet".into(),
     };
     let _ = writeln!(out, "{}", plain(&format!("{word:<8}{}{number}  {place}", finding.id())));
-    let chinese = zh::of(finding.id()).filter(|_| chinese);
+    let chinese = zh::of(finding.hazard.id).filter(|_| chinese);
     if let Some((title, _)) = chinese {
         hang(out, "        ", title);
     }

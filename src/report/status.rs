@@ -52,7 +52,7 @@ pub struct Told {
 impl Told {
     fn problem(database: Option<&Database>, problem: &Problem) -> Self {
         Self {
-            id: problem.kind.hazards().first().copied().unwrap_or_default(),
+            id: problem.kind.hazard().word(),
             kind: "problem",
             database: database.map(|database| database.name.clone()),
             subjects: problem.about.clone(),

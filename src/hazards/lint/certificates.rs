@@ -1,5 +1,6 @@
 //! The rules for certificates: cert-manager's objects, and the host lists that cfssl signs.
 
+use crate::fleet::hazard_id::HazardId;
 use serde_json::Value;
 
 use crate::counted::counted;
@@ -33,7 +34,7 @@ fn old_api(document: &Document) -> Vec<Finding> {
     }
     let sentence = format!("{version} is not served by cert-manager 1.7 and later");
     vec![
-        at(document, "cert-manager-v1alpha2", &["apiVersion"], version, sentence)
+        at(document, HazardId::CertManagerV1alpha2, &["apiVersion"], version, sentence)
             .then("cert-manager.io/v1; spec.organization becomes spec.subject.organizations"),
     ]
 }
@@ -60,7 +61,7 @@ fn issuer(set: &Set, certificate: &Document) -> Vec<Finding> {
         None => return Vec::new(),
     };
     vec![
-        at(certificate, "tls-secret-missing", &path, name, sentence)
+        at(certificate, HazardId::TlsSecretMissing, &path, name, sentence)
             .then("the Issuer in the Certificate's own namespace, under this name"),
     ]
 }
@@ -80,7 +81,7 @@ fn ca_secret(set: &Set, issuer: &Document) -> Vec<Finding> {
     let others: Vec<&str> = made.into_iter().chain(brought).collect();
     let sentence = format!("no document brings the CA Secret {name}; there are: {}", others.join(", "));
     vec![
-        at(issuer, "tls-secret-missing", &path, name, sentence)
+        at(issuer, HazardId::TlsSecretMissing, &path, name, sentence)
             .then(format!("rename the exported Secret to {name}, or name the one that is there")),
     ]
 }
@@ -101,7 +102,7 @@ fn hosts(set: &Set, document: &Document) -> Vec<Finding> {
         if let Some(missing) = missing {
             let sentence = format!("the host list lacks {missing}: PD in another KubeCluster refuses this certificate");
             return vec![
-                at(document, "san-missing", path, counted(names.len(), "name"), sentence)
+                at(document, HazardId::SanMissing, path, counted(names.len(), "name"), sentence)
                     .then(format!("add {missing}, its wildcard, and the same for the Service itself")),
             ];
         }

@@ -4,6 +4,7 @@ use super::super::Finding;
 use super::documents::{Command, Set, flag};
 use super::placeholders::name_placeholder;
 use super::values::{domain_fault, variable};
+use crate::fleet::hazard_id::HazardId;
 
 use super::{Location, Subject};
 use crate::fleet::peer_url_check::check_form;
@@ -24,7 +25,7 @@ pub(super) fn judge(set: &Set) -> Vec<Finding> {
     set.commands.iter().flat_map(|command| rules.iter().filter_map(|rule| rule(command))).collect()
 }
 
-fn at(command: &Command, id: &'static str, sentence: &str) -> Finding {
+fn at(command: &Command, id: HazardId, sentence: &str) -> Finding {
     let subject = Subject::of_pd("command", command.text.chars().take(60).collect::<String>());
     let mut finding = Finding::new(id, None, sentence).saw(&subject, "text", &command.text, None).on(subject);
     finding.location = Some(Location { file: command.file.clone(), line: command.line });
@@ -60,7 +61,7 @@ fn quoted_variable(command: &Command) -> Option<Finding> {
     (command.text.starts_with("curl") && about_members && quoted).then(|| {
         at(
             command,
-            "literal-variable-in-peer-url",
+            HazardId::LiteralVariableInPeerUrl,
             "in single quotes the variable is not replaced: its own text is sent as the peerURL",
         )
         .then("tidepilot run migrate-cluster-domain; or double quotes around the body, with the inner ones escaped")
@@ -78,7 +79,7 @@ fn malformed_url(command: &Command) -> Option<Finding> {
     let fault = literal.filter_map(|url| check_form(url, url.starts_with("https")).err()).next()?;
     let sentence = format!("etcd v3 commits any text as a peerURL, and every other member then crashes: {fault}");
     Some(
-        at(command, "malformed-peer-url", &sentence)
+        at(command, HazardId::MalformedPeerUrl, &sentence)
             .then("tidepilot run repair-peer-urls, which checks each before it is sent"),
     )
 }
@@ -98,7 +99,7 @@ fn quoted_in_a_patch(command: &Command) -> Option<Finding> {
     }
     literal.filter(|_| changes).map(|found| {
         let sentence = format!("in single quotes the shell does not replace {found}: its own text reaches the cluster");
-        at(command, "unreplaced-variable", &sentence)
+        at(command, HazardId::UnreplacedVariable, &sentence)
             .then("double quotes around the patch with the inner ones escaped; or close the single quotes before the variable: '\"'\"${x}\"'\"'")
     })
 }
@@ -111,7 +112,7 @@ fn placeholder_in_a_patch(command: &Command) -> Option<Finding> {
     let value = behind.trim_start().strip_prefix(':')?.trim_start().strip_prefix('"')?.split('"').next()?;
     let found = name_placeholder(value).filter(|found| !page && !found.starts_with('$'))?;
     let sentence = format!("spec.clusterDomain gets the placeholder {found}: its own text reaches the cluster");
-    Some(at(command, "unreplaced-variable", &sentence).then("write the real value there"))
+    Some(at(command, HazardId::UnreplacedVariable, &sentence).then("write the real value there"))
 }
 
 /// 12, 74. `"clusterDomain":""`, or in a JSON patch, or a text that is no domain.
@@ -130,12 +131,12 @@ fn no_domain_in_a_patch(command: &Command) -> Option<Finding> {
     let domain = merged.or_else(|| operation.and_then(|(_, behind)| value(behind))).filter(|_| patches)?;
     if domain.is_empty() {
         let sentence = "spec.clusterDomain becomes empty: PD's pods restart under names without a domain";
-        return Some(at(command, "unreplaced-variable", sentence).then("write the real value there"));
+        return Some(at(command, HazardId::UnreplacedVariable, sentence).then("write the real value there"));
     }
     let literal = !domain.contains(['$', '{', '<', '%', '\'']) && name_placeholder(&domain).is_none();
     let fault = domain_fault(&domain).filter(|_| literal)?;
     let sentence = format!("spec.clusterDomain becomes {domain:?}, which {fault}");
-    Some(at(command, "no-dns-name", &sentence).then("a plain DNS name, such as cluster.local"))
+    Some(at(command, HazardId::NoDnsName, &sentence).then("a plain DNS name, such as cluster.local"))
 }
 
 /// 66. A change without a namespace goes to whichever the context has.
@@ -155,7 +156,7 @@ fn no_namespace(command: &Command) -> Option<Finding> {
     (words.first() == Some(&"kubectl") && changes && named && !told).then(|| {
         at(
             command,
-            "wrong-context",
+            HazardId::WrongContext,
             "a change without a namespace: it goes to whichever object of that name the current context has",
         )
         .then("give -n NAMESPACE and --context CONTEXT with every change")
@@ -166,7 +167,7 @@ fn no_namespace(command: &Command) -> Option<Finding> {
 fn whole_version(command: &Command) -> Option<Finding> {
     let text: String = command.text.chars().filter(|c| !c.is_whitespace() && *c != '\\').collect();
     (text.contains("patch") && text.contains("\"spec\":{\"version\":")).then(|| {
-        at(command, "whole-version-patched", "spec.version moves every component of this TidbCluster at once")
+        at(command, HazardId::WholeVersionPatched, "spec.version moves every component of this TidbCluster at once")
             .then("tidepilot run upgrade-cluster; or spec.COMPONENT.version, one component in all KubeClusters after the other")
     })
 }
@@ -177,7 +178,7 @@ fn part_of_a_list(command: &Command) -> Option<Finding> {
         && !command.text.contains("--type json")
         && !command.text.contains("--type=json");
     (merges && command.text.contains("\"pdms\"")).then(|| {
-        at(command, "partial-list-patch", "a merge patch replaces the whole list of microservices")
+        at(command, HazardId::PartialListPatch, "a merge patch replaces the whole list of microservices")
             .then("send the list as a whole")
     })
 }
@@ -190,7 +191,7 @@ fn service_forward(command: &Command) -> Option<Finding> {
         named.is_some_and(|(_, name)| name.ends_with("-pd") || name.ends_with("-pd-peer"))
     });
     (words.contains(&"port-forward") && service).then(|| {
-        at(command, "tunnel-to-wrong-pd", "a port-forward to the Service ends at any PD")
+        at(command, HazardId::TunnelToWrongPd, "a port-forward to the Service ends at any PD")
             .then("forward to the pod: pods/NAME-pd-0")
     })
 }
@@ -198,7 +199,7 @@ fn service_forward(command: &Command) -> Option<Finding> {
 /// 33.
 fn v2_members(command: &Command) -> Option<Finding> {
     (command.text.starts_with("curl") && command.text.contains("/v2/members")).then(|| {
-        at(command, "no-v2-members", "PD from 8.4 on answers 404 to /v2/members")
+        at(command, HazardId::NoV2Members, "PD from 8.4 on answers 404 to /v2/members")
             .then("tidepilot asks PD which API it has, and uses it")
     })
 }
@@ -217,7 +218,7 @@ fn waits_for_all(command: &Command) -> Option<Finding> {
     (pods && instance && !operator && until_empty(command, &words)).then(|| {
         at(
             command,
-            "waits-for-discovery-pod",
+            HazardId::WaitsForDiscoveryPod,
             "this list never becomes empty while the TidbCluster exists: the discovery pod is in it",
         )
         .then("add ,app.kubernetes.io/component!=discovery to the selector")

@@ -23,6 +23,7 @@ pub mod unknown_fields;
 pub(super) mod values;
 mod variables;
 
+use crate::fleet::hazard_id::HazardId;
 use crate::fleet::not_seen::{NotSeen, NotSeenKind};
 use crate::hazards::{Checked, Finding, Location, Subject};
 use documents::{Document, Set};
@@ -119,7 +120,7 @@ fn not_judged(set: &Set) -> Vec<String> {
 /// A finding about a field of a document.
 fn at(
     document: &Document,
-    id: &'static str,
+    id: HazardId,
     path: &[&str],
     value: impl Into<String>,
     sentence: impl Into<String>,

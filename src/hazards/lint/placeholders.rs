@@ -3,6 +3,7 @@
 //! A file that is applied is replaced by nobody; a shell replaces only `$X`, Terraform only `${x}`; in a page it is the
 //! reader's to do, which is a note and no fault. What a placeholder looks like in any text is [`super::values`]'s.
 
+use crate::fleet::hazard_id::HazardId;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
@@ -107,7 +108,9 @@ pub(super) fn judge(document: &Document) -> Vec<Finding> {
         let value = parent.and_then(|parent| parent.get(path[path.len() - 1]));
         if value.is_some_and(|value| value.is_null() || value.as_str() == Some("")) {
             let sentence = format!("{} is empty: a variable was not set", path.join("."));
-            all.push(at(document, "unreplaced-variable", path, "\"\"", sentence).then("write the real value there"));
+            all.push(
+                at(document, HazardId::UnreplacedVariable, path, "\"\"", sentence).then("write the real value there"),
+            );
         }
     }
     for (path, unreplaced) in found(document) {
@@ -122,7 +125,7 @@ pub(super) fn judge(document: &Document) -> Vec<Finding> {
             }
             false => "kubectl replaces nothing: write the value, or let the tool that fills it in run first",
         };
-        all.push(at(document, "unreplaced-variable", &path, value.unwrap_or(&unreplaced), sentence).then(help));
+        all.push(at(document, HazardId::UnreplacedVariable, &path, value.unwrap_or(&unreplaced), sentence).then(help));
     }
     all
 }

@@ -2,6 +2,7 @@
 //!
 //! A reference is judged only against the documents that are there; what joins something else may be right.
 
+use crate::fleet::hazard_id::HazardId;
 use std::collections::BTreeMap;
 
 use serde_json::Value;
@@ -69,7 +70,7 @@ fn references(clusters: &[&Document]) -> Vec<Finding> {
             continue;
         };
         let named = described(document, to);
-        let wrong = |sentence: String| at(document, "wrong-cluster-reference", &path, named.clone(), sentence);
+        let wrong = |sentence: String| at(document, HazardId::WrongClusterReference, &path, named.clone(), sentence);
         if part(to, "name").is_none() {
             all.push(
                 wrong("spec.cluster has no name: there is nothing to join".into()).then("name the TidbCluster to join"),
@@ -104,7 +105,7 @@ fn references(clusters: &[&Document]) -> Vec<Finding> {
             let sentence = "tlsCluster.enabled is not the same as in the TidbCluster that it joins";
             let path = ["spec", "tlsCluster", "enabled"];
             all.push(
-                at(document, "tls-toggled", &path, tls(document).to_string(), sentence)
+                at(document, HazardId::TlsToggled, &path, tls(document).to_string(), sentence)
                     .then("the same in all TidbClusters of a Database"),
             );
         }
@@ -122,7 +123,7 @@ fn second_bootstrap(clusters: &[&Document], initial: Option<&&Document>, documen
     let joined = clusters.iter().any(|other| reference(other).is_some_and(|to| names(other, to, document)));
     let sentence = "a second TidbCluster without spec.cluster: it bootstraps a Database of its own";
     (across && akin && apart && !joined).then(|| {
-        at(document, "wrong-cluster-reference", &["spec", "cluster"], "(absent)", sentence)
+        at(document, HazardId::WrongClusterReference, &["spec", "cluster"], "(absent)", sentence)
             .then("name the TidbCluster to join: spec.cluster.name, namespace and clusterDomain")
     })
 }
@@ -169,7 +170,7 @@ fn nothing_to_join(clusters: &[&Document]) -> Vec<Finding> {
             };
             let sentence =
                 "no PD of its own and no spec.cluster: there is nothing to join, and nothing here ever starts";
-            at(document, "wrong-cluster-reference", path, value, sentence)
+            at(document, HazardId::WrongClusterReference, path, value, sentence)
                 .then("spec.cluster with name, namespace and clusterDomain of a TidbCluster with PD; or spec.pd")
         })
         .collect()
@@ -205,7 +206,7 @@ fn together(clusters: &[&Document]) -> Vec<Finding> {
                 _ => format!("{pd} PD tolerate no more losses than {}", pd - 1),
             };
             all.push(
-                at(root, "uneven-pd-spread", &["spec", "pd", "replicas"], pd.to_string(), sentence)
+                at(root, HazardId::UnevenPdSpread, &["spec", "pd", "replicas"], pd.to_string(), sentence)
                     .then("an odd number of PD in all TidbClusters together"),
             );
         }
@@ -216,7 +217,7 @@ fn together(clusters: &[&Document]) -> Vec<Finding> {
         if tikv > 0 && tikv < wanted && !trial {
             let sentence = format!("{tikv} TiKV for {wanted} copies of each region: they cannot all be placed");
             all.push(
-                at(root, "too-few-tikv", &["spec", "tikv", "replicas"], tikv.to_string(), sentence)
+                at(root, HazardId::TooFewTikv, &["spec", "tikv", "replicas"], tikv.to_string(), sentence)
                     .then(format!("{wanted} TiKV or more in all TidbClusters together")),
             );
         }
@@ -241,7 +242,7 @@ fn triples(clusters: &[&Document]) -> Vec<Finding> {
         let value =
             format!("{}, {}, {}", document.name(), document.namespace, domain(document).unwrap_or("(no domain)"));
         all.push(
-            at(document, "duplicate-triple", &["metadata", "name"], value, sentence)
+            at(document, HazardId::DuplicateTriple, &["metadata", "name"], value, sentence)
                 .then("another namespace or name for one of them"),
         );
     }

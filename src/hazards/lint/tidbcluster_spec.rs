@@ -1,5 +1,6 @@
 //! The rules for one document: what its own fields say. What documents say of one another is [`crate::hazards::lint::references`].
 
+use crate::fleet::hazard_id::HazardId;
 use serde_json::Value;
 
 use super::super::tidbcluster_spec::failover_applies;
@@ -28,7 +29,7 @@ pub(super) fn judge(set: &Set) -> Vec<Finding> {
         let sentence =
             format!("nothing sets the variable {name}, although others beside it are set: an empty text is applied");
         let mut finding =
-            Finding::new("unreplaced-variable", None, sentence).saw(&subject, "assignment", "(none)", None);
+            Finding::new(HazardId::UnreplacedVariable, None, sentence).saw(&subject, "assignment", "(none)", None);
         finding.location = Some(Location { file: forgotten.file.clone(), line: forgotten.variable.line });
         all.push(finding.on(subject).then(format!("set {name}, or correct its spelling here")));
     }
@@ -36,7 +37,7 @@ pub(super) fn judge(set: &Set) -> Vec<Finding> {
         let subject = Subject::of_pd("key", &twice.key);
         let sentence =
             format!("{} stands twice in one mapping; the last one counts, and the others are lost", twice.key);
-        let mut finding = Finding::new("duplicate-key", None, sentence).saw(&subject, "key", &twice.key, None);
+        let mut finding = Finding::new(HazardId::DuplicateKey, None, sentence).saw(&subject, "key", &twice.key, None);
         finding.location = Some(Location { file: twice.file.clone(), line: twice.line });
         all.push(finding.on(subject).then(format!("leave one {}", twice.key)));
     }
@@ -91,7 +92,9 @@ fn names(document: &Document) -> Vec<Finding> {
         let brace = placeholders::bare_brace(document.at(path)).is_some();
         if let Some(value) = document.at(path).filter(|value| !value.is_string() && !brace) {
             let sentence = format!("{} is {value}, which is no text: the API refuses it", path.join("."));
-            all.push(at(document, "no-dns-name", path, value.to_string(), sentence).then("a DNS name, in quotes"));
+            all.push(
+                at(document, HazardId::NoDnsName, path, value.to_string(), sentence).then("a DNS name, in quotes"),
+            );
         }
         let Some(text) = document.text_at(path).filter(|text| !text.is_empty()) else { continue };
         // What is a placeholder is said as such, or is the reader's to replace.
@@ -107,7 +110,7 @@ fn names(document: &Document) -> Vec<Finding> {
         let field = path.join(".");
         let sentence = format!("{field} is {text:?}, which {fault}");
         let example = if path[path.len() - 1] == "clusterDomain" { "such as cluster.local" } else { "in lower case" };
-        all.push(at(document, "no-dns-name", path, text, sentence).then(format!("a plain DNS name, {example}")));
+        all.push(at(document, HazardId::NoDnsName, path, text, sentence).then(format!("a plain DNS name, {example}")));
     }
     all
 }
@@ -120,7 +123,9 @@ fn versions(document: &Document) -> Vec<Finding> {
         let field = path.join(".");
         let Some(text) = value.as_str() else {
             let sentence = format!("{field} is {value}, which is no text: the API refuses it");
-            all.push(at(document, "no-version", path, value.to_string(), sentence).then("quote it, as in \"v8.5.4\""));
+            all.push(
+                at(document, HazardId::NoVersion, path, value.to_string(), sentence).then("quote it, as in \"v8.5.4\""),
+            );
             return;
         };
         if name_placeholder(text).is_some() || (document.in_shell && text.contains('$')) || text.is_empty() {
@@ -129,14 +134,14 @@ fn versions(document: &Document) -> Vec<Finding> {
         let found = match version_fault(text) {
             Some(VersionFault::NoTag) => at(
                 document,
-                "no-version",
+                HazardId::NoVersion,
                 path,
                 text,
                 format!("{field} is {text:?}, and no image can have that tag: its pods never start"),
             ),
             Some(VersionFault::NoVersion) => at(
                 document,
-                "no-version",
+                HazardId::NoVersion,
                 path,
                 text,
                 format!(
@@ -166,7 +171,7 @@ fn across(document: &Document) -> Vec<Finding> {
     let value = across.map_or("(absent)".to_owned(), |across| across.to_string());
     let sentence = "acrossK8s is not true, though the object names a domain or another TidbCluster";
     vec![
-        at(document, "across-k8s-missing", &path, value, sentence)
+        at(document, HazardId::AcrossK8sMissing, &path, value, sentence)
             .then("acrossK8s: true (TiDB Operator 1.3 and later)"),
     ]
 }
@@ -188,7 +193,7 @@ fn failover(document: &Document) -> Vec<Finding> {
             };
             let path = ["spec", component.key(), "maxFailoverCount"];
             let sentence = format!("failover is on for {}", component.title());
-            Some(at(document, "failover-on", &path, value, sentence).then("maxFailoverCount: 0"))
+            Some(at(document, HazardId::FailoverOn, &path, value, sentence).then("maxFailoverCount: 0"))
         })
         .collect()
 }
@@ -201,7 +206,7 @@ fn rolled(document: &Document) -> Vec<Finding> {
     let mut told = false;
     let in_place = |value: &str, sentence: &str| {
         let path = ["spec", "configUpdateStrategy"];
-        at(document, "config-not-rolled", &path, value, sentence).then("configUpdateStrategy: RollingUpdate")
+        at(document, HazardId::ConfigNotRolled, &path, value, sentence).then("configUpdateStrategy: RollingUpdate")
     };
     for (component, spec) in components(document) {
         let own = spec.get("configUpdateStrategy").and_then(Value::as_str);
@@ -211,7 +216,7 @@ fn rolled(document: &Document) -> Vec<Finding> {
                 let path = ["spec", component.key(), "configUpdateStrategy"];
                 let sentence = format!("a change of {}'s configuration will not restart its pods", component.title());
                 all.push(
-                    at(document, "config-not-rolled", &path, own.unwrap_or_default(), sentence)
+                    at(document, HazardId::ConfigNotRolled, &path, own.unwrap_or_default(), sentence)
                         .then("configUpdateStrategy: RollingUpdate"),
                 );
             }
@@ -229,7 +234,9 @@ fn rolled(document: &Document) -> Vec<Finding> {
                     "{} has no config: a change of its start script will not restart its pods",
                     component.title()
                 );
-                all.push(at(document, "config-not-rolled", &path, "(absent)", sentence).then("config: {} is enough"));
+                all.push(
+                    at(document, HazardId::ConfigNotRolled, &path, "(absent)", sentence).then("config: {} is enough"),
+                );
             }
             Some(Held::InPlace | Held::NoConfig) | None => {}
         }
@@ -259,7 +266,7 @@ fn reclaim(document: &Document) -> Vec<Finding> {
     match document.text_at(&path) {
         Some(policy @ ("Delete" | "Recycle")) => {
             let sentence = format!("pvReclaimPolicy is {policy}: deleting a claim destroys its data");
-            vec![at(document, "reclaim-policy-delete", &path, policy, sentence).then("pvReclaimPolicy: Retain")]
+            vec![at(document, HazardId::ReclaimPolicyDelete, &path, policy, sentence).then("pvReclaimPolicy: Retain")]
         }
         _ => Vec::new(),
     }
@@ -274,7 +281,7 @@ fn tiproxy_and_microservices(document: &Document) -> Vec<Finding> {
     if document.at(&["spec", "tiproxy"]).is_some() {
         let sentence = "TiProxy together with acrossK8s, which the operator refuses";
         all.push(
-            at(document, "tiproxy-with-across-k8s", &["spec", "tiproxy"], "present", sentence)
+            at(document, HazardId::TiproxyWithAcrossK8s, &["spec", "tiproxy"], "present", sentence)
                 .then("leave spec.tiproxy out"),
         );
     }
@@ -284,7 +291,8 @@ fn tiproxy_and_microservices(document: &Document) -> Vec<Finding> {
         let path: &[&str] = if listed { &["spec", "pdms"] } else { &["spec", "pd", "mode"] };
         let sentence = "PD as microservices in a TidbCluster opened for others";
         all.push(
-            at(document, "pd-microservices-across-k8s", path, "present", sentence).then("leave pdms and pd.mode out"),
+            at(document, HazardId::PdMicroservicesAcrossK8s, path, "present", sentence)
+                .then("leave pdms and pd.mode out"),
         );
     }
     all
@@ -306,7 +314,7 @@ fn common_names(document: &Document) -> Vec<Finding> {
             component.title()
         );
         all.push(
-            at(document, "common-name-mismatch", &path, counted(names, "name"), sentence)
+            at(document, HazardId::CommonNameMismatch, &path, counted(names, "name"), sentence)
                 .then("one common name for all certificates"),
         );
     }
@@ -322,7 +330,8 @@ fn one_pd(document: &Document) -> Vec<Finding> {
     }
     let sentence = "the initial TidbCluster has one PD: while another joins, its quorum hangs on the joiner";
     vec![
-        at(document, "single-pd-join", &path, "1", sentence).then("replicas: 3, at least until the others have joined"),
+        at(document, HazardId::SinglePdJoin, &path, "1", sentence)
+            .then("replicas: 3, at least until the others have joined"),
     ]
 }
 
@@ -336,7 +345,7 @@ fn addresses(document: &Document) -> Vec<Finding> {
         .filter(|url| !(url.starts_with(scheme) || document.in_shell && url.starts_with('$')))
         .map(|url| {
             let sentence = format!("{url} does not begin with {scheme}, as tlsCluster asks for");
-            at(document, "peer-url-wrong-scheme", &path, url, sentence).then(format!("{scheme}HOST:2379"))
+            at(document, HazardId::PeerUrlWrongScheme, &path, url, sentence).then(format!("{scheme}HOST:2379"))
         })
         .collect()
 }
@@ -349,7 +358,7 @@ fn force_upgrade(document: &Document) -> Vec<Finding> {
     set.map(|value| {
         at(
             document,
-            "force-upgrade-left",
+            HazardId::ForceUpgradeLeft,
             &path,
             value,
             "the annotation force-upgrade is set: PD is restarted without any safety when the operator cannot reach it",
@@ -371,7 +380,7 @@ fn standing_still(document: &Document) -> Vec<Finding> {
         all.push(
             at(
                 document,
-                "paused",
+                HazardId::Paused,
                 &["spec", "paused"],
                 "true",
                 "paused: the operator does nothing with this TidbCluster",
@@ -382,7 +391,7 @@ fn standing_still(document: &Document) -> Vec<Finding> {
     if is_true(document, &["spec", "suspendAction", "suspendStatefulSet"]) {
         let sentence = "suspendAction: the operator takes all pods of this TidbCluster away";
         all.push(
-            at(document, "suspended", &["spec", "suspendAction"], "suspendStatefulSet: true", sentence)
+            at(document, HazardId::Suspended, &["spec", "suspendAction"], "suspendStatefulSet: true", sentence)
                 .then("leave spec.suspendAction out, if it is to run"),
         );
     }
@@ -391,7 +400,7 @@ fn standing_still(document: &Document) -> Vec<Finding> {
         if is_true(document, &path) {
             let sentence = format!("suspendAction: the operator takes all pods of {} away", component.title());
             all.push(
-                at(document, "suspended", &path[..3], "suspendStatefulSet: true", sentence)
+                at(document, HazardId::Suspended, &path[..3], "suspendStatefulSet: true", sentence)
                     .then(format!("leave spec.{}.suspendAction out, if it is to run", component.key())),
             );
         }
@@ -407,7 +416,7 @@ fn reclaims_volumes(document: &Document) -> Vec<Finding> {
     }
     let sentence = "enablePVReclaim is true: the operator deletes the volumes of pods that were scaled in, whatever pvReclaimPolicy says";
     vec![
-        at(document, "volumes-reclaimed", &path, "true", sentence)
+        at(document, HazardId::VolumesReclaimed, &path, "true", sentence)
             .then("enablePVReclaim: false, and delete claims by hand"),
     ]
 }
@@ -422,7 +431,7 @@ fn copies(document: &Document) -> Vec<Finding> {
     };
     let sentence = format!("max-replicas is {count}: {what}");
     vec![
-        at(document, "too-few-copies", &path, format!("max-replicas {count}"), sentence)
+        at(document, HazardId::TooFewCopies, &path, format!("max-replicas {count}"), sentence)
             .severity(severity)
             .then("max-replicas = 3, or leave it out (PD counts it only at the first start; later: pd-ctl config set max-replicas 3)"),
     ]

@@ -3,6 +3,7 @@
 //! Only what is a letter or two away from a name of the CRD is said: another operator may have fields that are not known here.
 //! The lists are held against the CRD of TiDB Operator 1.6 by `tests/program/schemas`.
 
+use crate::fleet::hazard_id::HazardId;
 use serde_json::Value;
 
 use super::super::Finding;
@@ -172,7 +173,7 @@ fn odd(document: &Document, path: &[&str], known: &[&str]) -> Vec<Finding> {
             "{}.{field} is no field of a TidbCluster; {meant} is: kubectl refuses it, and what applies it without validation leaves it out",
             path.join(".")
         );
-        at(document, "unknown-field", &whole, field, sentence).then(format!("{meant}, if that is what is meant"))
+        at(document, HazardId::UnknownField, &whole, field, sentence).then(format!("{meant}, if that is what is meant"))
     })
     .collect()
 }

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 
 use crate::fleet::certificate::FACTS_KEY;
+use crate::fleet::hazard_id::HazardId;
 use crate::fleet::object::{Lookup, ObjectKind};
 use crate::fleet::{Change, Fleet, ObjectKey, What};
 use crate::hazards::bed::{Bed, when};
@@ -258,9 +259,11 @@ fn every_command_of_a_finding_works_where_it_is_found() {
             }
         }
     }
-    for hazard in CATALOGUE.iter().filter(|hazard| hazard.seen == Seeing::Now && hazard.id != "unknown-component") {
-        let explained = WORDS.iter().any(|(id, _)| *id == hazard.id);
-        let why = match (shown.contains(hazard.id), with_command.contains(hazard.id), explained) {
+    for hazard in
+        CATALOGUE.iter().filter(|hazard| hazard.seen == Seeing::Now && hazard.id != HazardId::UnknownComponent)
+    {
+        let explained = WORDS.iter().any(|(id, _)| *id == hazard.id.word());
+        let why = match (shown.contains(hazard.id.word()), with_command.contains(hazard.id.word()), explained) {
             (false, _, _) => "no world shows it",
             (true, false, false) => "no command, and no reason why",
             (true, true, true) => "it has a command, and is said to have none",

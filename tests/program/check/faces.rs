@@ -157,7 +157,7 @@ fn differing(fleet: &Fleet, now: jiff::Timestamp, least: u8) -> Vec<String> {
     let problems = status.databases.iter().flat_map(|database| &database.problems).chain(&status.problems);
     for problem in problems {
         let known: Vec<_> = checked.findings.iter().filter(|finding| !finding.unknown).collect();
-        let says = |finding: &&&tidepilot::hazards::Finding| problem.kind.hazards().contains(&finding.id());
+        let says = |finding: &&&tidepilot::hazards::Finding| problem.kind.hazards().contains(&finding.hazard.id);
         if !known.iter().filter(says).any(|finding| about(problem).any(|one| finding.subjects.contains(one))) {
             all.push(format!("status: {problem:?}, and check has no such finding"));
         }

@@ -2,6 +2,7 @@
 //!
 //! Pure. Not here: what stands ([`super`]).
 
+use crate::fleet::hazard_id::HazardId;
 use std::collections::BTreeSet;
 
 use jiff::SignedDuration;
@@ -104,8 +105,8 @@ impl Standing {
             set.contains(&format!("{}/{}/{}", subject.context, subject.namespace, subject.name))
         };
         let member = |name: &str| database.members.iter().find(|member| member.id.hex() == name);
-        match finding.id() {
-            "not-ready" => {
+        match finding.hazard.id {
+            HazardId::NotReady => {
                 let older = |subject: &Subject| {
                     let mut problems = database.problems.iter().filter(|one| one.kind == ProblemKind::NotReady);
                     problems.any(|one| one.about.contains(subject) && self.is_older(one))
@@ -114,12 +115,12 @@ impl Standing {
                     && !subjects("TidbCluster").any(older)
                     && subjects("TidbCluster").all(|subject| here(&self.restarts, subject))
             }
-            "pd-member-unhealthy" => {
+            HazardId::PdMemberUnhealthy => {
                 subjects("member").next().is_some()
                     && subjects("member")
                         .all(|subject| member(&subject.name).is_some_and(|member| self.restarts_member(member)))
             }
-            "peer-urls-half-updated" => {
+            HazardId::PeerUrlsHalfUpdated => {
                 let drifting: Vec<&Member> = database.members.iter().filter(|member| member.drift).collect();
                 !drifting.is_empty()
                     && drifting.iter().all(|member| {
@@ -127,7 +128,10 @@ impl Standing {
                         pod.is_some_and(|(of, pod)| self.corrects.contains(&pod_name(&of, pod)))
                     })
             }
-            "store-not-up" | "component-not-settled" | "outside-ready" | "peer-url-unexpected" => {
+            HazardId::StoreNotUp
+            | HazardId::ComponentNotSettled
+            | HazardId::OutsideReady
+            | HazardId::PeerUrlUnexpected => {
                 let mut said = database.problems.iter().filter(|problem| says(finding, problem)).peekable();
                 said.peek().is_some() && said.all(|problem| self.explains(database, problem))
             }
@@ -272,7 +276,7 @@ mod tests {
         assert_eq!(told(run(Some(Component::Tidb), None)), [false; 4]);
         // `check` calls expected what the other faces do.
         let finding = |at: usize| {
-            Finding::new("store-not-up", Some(&database.name), "is Disconnected").on(store(at).about[0].clone())
+            Finding::new(HazardId::StoreNotUp, Some(&database.name), "is Disconnected").on(store(at).about[0].clone())
         };
         let mut ill = database.clone();
         ill.problems = vec![store(0), store(1)];
@@ -303,17 +307,17 @@ mod tests {
             corrects: [pod_name(&of, &pod)].into(),
             ..Standing::default()
         };
-        for (name, subject, expected) in [
-            ("peer-url-unexpected", on_member(), true),
-            ("malformed-peer-url", on_member(), false),
-            ("peer-url-wrong-scheme", on_member(), false),
-            ("not-ready", on_part(), true),
-            ("ready-too-early", on_part(), false),
-            ("component-not-settled", on_part(), true),
-            ("outside-ready", on_part(), true),
+        for (id, subject, expected) in [
+            (HazardId::PeerUrlUnexpected, on_member(), true),
+            (HazardId::MalformedPeerUrl, on_member(), false),
+            (HazardId::PeerUrlWrongScheme, on_member(), false),
+            (HazardId::NotReady, on_part(), true),
+            (HazardId::ReadyTooEarly, on_part(), false),
+            (HazardId::ComponentNotSettled, on_part(), true),
+            (HazardId::OutsideReady, on_part(), true),
         ] {
-            let finding = Finding::new(name, Some(&database.name), "so").on(subject);
-            assert_eq!(run.explains_finding(&database, &finding), expected, "{name}");
+            let finding = Finding::new(id, Some(&database.name), "so").on(subject);
+            assert_eq!(run.explains_finding(&database, &finding), expected, "{id}");
         }
     }
 
