@@ -224,7 +224,7 @@ fn of_finding(finding: &Finding) -> Vec<Copyable> {
     let about: Vec<String> = finding.subjects.iter().map(ToString::to_string).collect();
     vec![
         one("the finding", format!("{}: {}", finding.id(), finding.sentence)),
-        one("what to do", &finding.what_to_do),
+        one("what to do", &*finding.what_to_do),
         one("why", finding.why),
         one("about", about.join("\n")),
     ]

@@ -1,5 +1,5 @@
-//! What helps with the object under the cursor: the findings about it, the runbooks whose inputs it fills, and the line
-//! that a finding names, taken apart into a runbook and its inputs.
+//! What helps with the object under the cursor: the findings about it, the runbooks whose inputs it fills, and the runbook
+//! that a finding names, with its inputs.
 //!
 //! Not here: the form itself ([`super::form`]), what findings say (`hazards`).
 
@@ -29,31 +29,6 @@ pub struct Known {
     pub runbook: Option<String>,
 }
 
-/// The runbook and the inputs of a printed line: `tidepilot run ID --set NAME=VALUE …`.
-pub fn line(text: &str) -> Option<(String, BTreeMap<String, String>)> {
-    // A name that a shell would take apart is quoted in the line.
-    let plain = |word: &str| shell_words::split(word).ok().and_then(|all| all.into_iter().next());
-    let mut words = text.split_whitespace().map(|word| word.trim_matches(['`', '"', ',', ';', '(', ')']));
-    while let Some(word) = words.next() {
-        if word != "tidepilot" || !matches!(words.next(), Some("run" | "plan")) {
-            continue;
-        }
-        let id = words.next()?.trim_end_matches('.').to_owned();
-        let mut inputs = BTreeMap::new();
-        while let Some(word) = words.next() {
-            if word == "--set" {
-                if let Some((name, value)) = words.next().and_then(|pair| pair.split_once('=')) {
-                    inputs.insert(name.to_owned(), plain(value).unwrap_or_else(|| value.trim_matches('\'').to_owned()));
-                }
-            } else if !word.starts_with("--") {
-                break;
-            }
-        }
-        return Some((id, inputs));
-    }
-    None
-}
-
 /// Whether a runbook that asks for a component takes that of the pod.
 fn takes(runbook: &RunbookInfo, known: &Known) -> bool {
     let Some(component) = &known.component else { return true };
@@ -79,8 +54,10 @@ impl App {
         match subject {
             Some(Subject::Finding(key)) => {
                 if let Some(finding) = self.finding(&key) {
-                    if let Some((runbook, inputs)) = line(&finding.what_to_do) {
-                        (known.runbook, known.named) = (Some(runbook), inputs);
+                    if let Some(line) = finding.what_to_do.line() {
+                        known.runbook = Some(line.runbook.to_owned());
+                        known.named =
+                            line.inputs.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
                     }
                     let about = finding.subjects.iter().find(|subject| !subject.name.is_empty());
                     if let Some(about) = about.filter(|about| !about.context.is_empty()) {
@@ -232,26 +209,5 @@ impl App {
         let last = form.fields.len().saturating_sub(1);
         form.at = form.fields.iter().position(|field| field.input.value().is_empty()).unwrap_or(last);
         form
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_printed_line_is_a_runbook_with_inputs() {
-        let (id, inputs) = line(
-            "restart no PD before: `tidepilot plan repair-peer-urls --set tidbCluster=east/db/basic --set removeUnused=true`",
-        )
-        .expect("a line");
-        assert_eq!(id, "repair-peer-urls");
-        let inputs: Vec<String> = inputs.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        assert_eq!(inputs, ["removeUnused=true", "tidbCluster=east/db/basic"]);
-        assert_eq!(line("tidepilot run x-y.").map(|(id, _)| id).as_deref(), Some("x-y"));
-        let (_, inputs) = line("tidepilot run resume-cluster --set tidbCluster='a$b/db/basic'").expect("a line");
-        assert_eq!(inputs["tidbCluster"], "a$b/db/basic");
-        assert_eq!(line("kubectl get pods; tidepilot status"), None);
-        assert_eq!(line(""), None);
     }
 }

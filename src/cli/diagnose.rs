@@ -73,7 +73,7 @@ pub async fn run(args: &DiagnoseArgs, connect: &Connect) -> color_eyre::Result<E
         DiagnoseOutput::Json => print(&(serde_json::to_string_pretty(&report::document(&found, observed_at)?)? + "\n")),
         DiagnoseOutput::Text => {
             for leftover in &mut found.leftovers {
-                leftover.remedy = connect.repeat(&leftover.remedy);
+                leftover.remedy = leftover.remedy.reworded(connect.repeat(&leftover.remedy));
             }
             print(&text(&found));
             for database in all.iter().filter(|database| found.databases.contains(&database.name)) {
@@ -128,7 +128,7 @@ async fn note_orphans(links: &Links, fleet: &Fleet, work: &mut OpenWork, found: 
                 "held by {} and not renewed for {} s: its process is gone or stopped",
                 orphan.holder, orphan.watched_s
             ),
-            remedy,
+            remedy: remedy.into(),
         });
     }
     found.unseen.extend(unreadable.into_iter().map(|why| NotSeen::new(NotSeenKind::LeasesUnread, [], why)));
@@ -144,7 +144,7 @@ async fn note_probes(links: &Links, fleet: &Fleet, found: &mut Diagnosis) {
             database: String::new(),
             at: pod.to_string(),
             sentence: format!("the probe pod of run {run} is there still ({state})"),
-            remedy: format!("when that run is not under way: tidepilot runs undo {run} # or: {kubectl}"),
+            remedy: format!("when that run is not under way: tidepilot runs undo {run} # or: {kubectl}").into(),
         });
     }
     found.unseen.extend(unreadable.into_iter().map(|why| NotSeen::new(NotSeenKind::PodsUnread, [], why)));

@@ -119,7 +119,7 @@ fn appeared(finding: &Finding, now: Timestamp) -> News {
         at: now,
         subject: subject(finding),
         sentence: finding.sentence.clone(),
-        what_to_do: Some(finding.what_to_do.clone()).filter(|text| !text.is_empty()),
+        what_to_do: Some(finding.what_to_do.to_string()).filter(|text| !text.is_empty()),
         database: finding.database.clone(),
         run: None,
         runbook: None,

@@ -40,7 +40,7 @@ impl Connect {
 
     pub fn repeat_of_findings(&self, findings: &mut [Finding]) {
         for finding in findings {
-            finding.what_to_do = self.repeat(&finding.what_to_do);
+            finding.what_to_do = finding.what_to_do.reworded(self.repeat(&finding.what_to_do));
         }
     }
 }

@@ -6,6 +6,7 @@
 
 use serde::Serialize;
 
+use super::advice::Advice;
 use super::database::{Database, Member, databases};
 use super::extras::moves_leaders;
 use super::kubectl::kubectl;
@@ -34,7 +35,7 @@ pub struct Leftover {
     /// What was found.
     pub sentence: String,
     /// What finishes or undoes it: a runbook's command line, or a kubectl line.
-    pub remedy: String,
+    pub remedy: Advice,
 }
 
 /// The answer of one look.
@@ -76,7 +77,7 @@ fn toggles(database: &Database, found: &mut Vec<Leftover>) {
         database: database.name.clone(),
         at: toggle.of.to_string(),
         sentence: toggle.sentence(),
-        remedy: toggle.cure(),
+        remedy: toggle.cure().into(),
     }));
 }
 
@@ -97,13 +98,13 @@ fn schedulers(fleet: &Fleet, database: &Database, found: &mut Diagnosis) {
             database: database.name.clone(),
             at: name.clone(),
             sentence: format!("PD runs {name}: leaders are kept away from (or on) a store for somebody's work on it"),
-            remedy: format!("when nobody restarts that store now: pd-ctl scheduler remove {name}"),
+            remedy: format!("when nobody restarts that store now: pd-ctl scheduler remove {name}").into(),
         });
     }
 }
 
 fn members(fleet: &Fleet, database: &Database, found: &mut Vec<Leftover>) {
-    let mut add = |kind, at: String, sentence: String, remedy: String| {
+    let mut add = |kind, at: String, sentence: String, remedy: Advice| {
         found.push(Leftover { kind, database: database.name.clone(), at, sentence, remedy });
     };
     for of in &database.tidb_clusters {
@@ -118,7 +119,7 @@ fn members(fleet: &Fleet, database: &Database, found: &mut Vec<Leftover>) {
                 ("peer-urls-not-updated", "the TidbCluster was opened for other clusters, and no peerURL was corrected")
             };
             let remedy = remedy::correct_peer_urls(fleet, database, of, tc);
-            add(kind, of.to_string(), format!("{begun}: {}", stale.join(", ")), remedy);
+            add(kind, of.to_string(), format!("{begun}: {}", stale.join(", ")), remedy.into());
         }
         // Where TLS was switched it never comes to its end, and that is said.
         let toggled = database.toggled(of).is_some();
@@ -130,7 +131,7 @@ fn members(fleet: &Fleet, database: &Database, found: &mut Vec<Leftover>) {
                 true => remedy::unpause(of),
                 false => format!("{} # wait for it, or find out what holds it", remedy::watch(of)),
             };
-            add("unfinished-rollout", of.to_string(), sentence, remedy);
+            add("unfinished-rollout", of.to_string(), sentence, remedy.into());
         }
     }
     for member in database.members.iter().filter(|member| member.name.is_empty()) {
@@ -156,7 +157,8 @@ fn members(fleet: &Fleet, database: &Database, found: &mut Vec<Leftover>) {
 
 fn marks(database: &Database, of: &ObjectRef, tc: &TidbCluster, found: &mut Vec<Leftover>) {
     let mut add = |kind, sentence: String, remedy: String| {
-        found.push(Leftover { kind, database: database.name.clone(), at: of.to_string(), sentence, remedy });
+        let (database, at) = (database.name.clone(), of.to_string());
+        found.push(Leftover { kind, database, at, sentence, remedy: remedy.into() });
     };
     if tc.paused() {
         let sentence = "spec.paused is true: the operator does nothing here".to_owned();
@@ -179,7 +181,7 @@ fn pods(database: &Database, of: &ObjectRef, cluster: &KubeCluster, tc: &TidbClu
                 database: database.name.clone(),
                 at: format!("{}/{}/{name}", of.context, of.namespace),
                 sentence: format!("the pod still carries {mark}={value}"),
-                remedy: format!("{} annotate pod {name} {mark}-", kubectl(of)),
+                remedy: format!("{} annotate pod {name} {mark}-", kubectl(of)).into(),
             });
         }
     }

@@ -9,6 +9,7 @@
 //! [`quorum`], [`loss`] and [`rollout`] (arithmetic), [`peer_url_check`] (the check that no server makes), [`certificate`], [`tls`] and [`certificate_list`]
 //! (what certificates say and should say, and when they end), [`tls_toggle`] (with TLS or without, and as asked?).
 
+pub mod advice;
 pub mod certificate;
 pub mod certificate_list;
 mod change;

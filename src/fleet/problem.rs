@@ -120,8 +120,33 @@ impl ProblemKind {
         }
     }
 
+    /// The runbook that helps, in the place of `LINE` in [`Self::what_to_do`].
+    pub fn runbook(self) -> Option<&'static str> {
+        match self {
+            ProblemKind::PdCertificate => Some("renew-certificates"),
+            ProblemKind::PeerUrl => Some("repair-peer-urls"),
+            ProblemKind::NotReady
+            | ProblemKind::OutsideReady
+            | ProblemKind::OneUidTwice
+            | ProblemKind::IdNotConfirmed
+            | ProblemKind::OperatorDown
+            | ProblemKind::Paused
+            | ProblemKind::OwnDatabase
+            | ProblemKind::LeadsBack
+            | ProblemKind::TlsToggled
+            | ProblemKind::DomainInDoubt
+            | ProblemKind::ListsDiffer
+            | ProblemKind::OtherCluster
+            | ProblemKind::NeverStarted
+            | ProblemKind::MemberUnhealthy
+            | ProblemKind::NoLeader
+            | ProblemKind::NoQuorum
+            | ProblemKind::StoreNotUp => None,
+        }
+    }
+
     /// What helps, where only the problem itself is known. `CONTEXT`, `NAMESPACE` and `NAME` stand for those of the object that it is
-    /// about.
+    /// about, `LINE` for the line that plans the runbook for it.
     pub fn what_to_do(self) -> &'static str {
         match self {
             ProblemKind::NotReady | ProblemKind::OutsideReady => {
@@ -145,7 +170,7 @@ impl ProblemKind {
             }
             ProblemKind::TlsToggled => "put tlsCluster back as the pods run",
             ProblemKind::PdCertificate => {
-                "look at what PD serves: `tidepilot check` names the certificate that is wrong; tidepilot plan renew-certificates --set tidbCluster=CONTEXT/NAMESPACE/NAME makes it anew"
+                "look at what PD serves: `tidepilot check` names the certificate that is wrong; LINE makes it anew"
             }
             ProblemKind::DomainInDoubt => {
                 "restart no PD and change no peerURL until clusterDomain is the one that the cluster serves"
@@ -154,9 +179,7 @@ impl ProblemKind {
                 "look again in 20 s before anything is sent; never repeat a change that timed out with another value"
             }
             ProblemKind::NeverStarted => "remove it by its id while quorum stands without it",
-            ProblemKind::PeerUrl => {
-                "restart no PD before its peerURL is right: tidepilot plan repair-peer-urls --set tidbCluster=CONTEXT/NAMESPACE/NAME"
-            }
+            ProblemKind::PeerUrl => "restart no PD before its peerURL is right: LINE",
             ProblemKind::MemberUnhealthy | ProblemKind::NoQuorum => {
                 "bring its pod back before anything else is changed; look at its log and its events"
             }

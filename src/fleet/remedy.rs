@@ -2,9 +2,10 @@
 //!
 //! Pure. Not here: what was found ([`super::diagnosis`], [`crate::hazards`]).
 
+use super::advice::{Advice, RunLine};
 use super::database::{Database, Member};
 use super::dns::Likeness;
-use super::kubectl::{kubectl, place, target};
+use super::kubectl::{kubectl, place};
 use super::tidbcluster::TidbCluster;
 use super::tls_toggle::FORCE_UPGRADE;
 use super::{Fleet, KubeCluster, ObjectRef};
@@ -34,31 +35,32 @@ pub fn watch(of: &ObjectRef) -> String {
 }
 
 /// Takes a member out which nobody runs.
-pub fn remove_unused(fleet: &Fleet, database: &Database, member: &Member) -> String {
+pub fn remove_unused(fleet: &Fleet, database: &Database, member: &Member) -> Advice {
     // Whoever starts it may be where nobody looks, and nothing is changed in a Database that is not seen whole.
     let away = database.away();
     if !away.is_empty() {
         return format!(
             "connect what is not seen before it is judged, for its pod may run there: {}. Nothing is removed until then",
             away.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
-        );
+        )
+        .into();
     }
     let has_pd = |of: &&ObjectRef| fleet.tidb_cluster(of).is_some_and(|tc| tc.spec.pd.is_some());
     match database.tidb_clusters.iter().find(has_pd) {
-        Some(of) => format!(
-            "it is removed by its id, {}, while quorum stands without it: tidepilot run repair-peer-urls --set tidbCluster={} --set removeUnused=true",
-            member.id.hex(),
-            target(of),
-        ),
+        Some(of) => {
+            let line = RunLine::run("repair-peer-urls").on(of).set("removeUnused", true);
+            line.behind(format!("it is removed by its id, {}, while quorum stands without it", member.id.hex()))
+        }
         None => format!(
             "if quorum stands without it, remove it by its id: DELETE /pd/api/v1/members/id/{}",
             member.id.decimal()
-        ),
+        )
+        .into(),
     }
 }
 
 /// Gives a TidbCluster its domain and its names, with the domain where names need one.
-pub fn migrate(fleet: &Fleet, database: &Database, of: &ObjectRef) -> String {
+pub fn migrate(fleet: &Fleet, database: &Database, of: &ObjectRef) -> RunLine {
     let here = |context: &str| fleet.same_cluster_as(context).unwrap_or(context).to_owned();
     let apart = |cluster: &KubeCluster| {
         database.tidb_clusters.iter().any(|other| {
@@ -70,19 +72,22 @@ pub fn migrate(fleet: &Fleet, database: &Database, of: &ObjectRef) -> String {
     let cluster = fleet.clusters.get(&of.context);
     let served = || cluster.filter(|cluster| apart(cluster))?.cluster_domain().map(str::to_owned);
     let domain = fleet.tidb_cluster(of).and_then(TidbCluster::plain_domain).or_else(served);
-    let domain = domain.map(|domain| format!(" --set clusterDomain={domain}")).unwrap_or_default();
-    format!("tidepilot run migrate-cluster-domain --set tidbCluster={}{domain}", target(of))
+    let line = RunLine::run("migrate-cluster-domain").on(of);
+    match domain {
+        Some(domain) => line.set("clusterDomain", domain),
+        None => line,
+    }
 }
 
 /// Corrects the peerURLs of a TidbCluster's own members. Names change at the restart only: before it has come, it is the
 /// migration that goes on.
-pub fn correct_peer_urls(fleet: &Fleet, database: &Database, of: &ObjectRef, tc: &TidbCluster) -> String {
+pub fn correct_peer_urls(fleet: &Fleet, database: &Database, of: &ObjectRef, tc: &TidbCluster) -> RunLine {
     let mut own = database.members.iter().filter(|member| member.of().as_ref() == Some(of));
     let renamed = |member: &Member| {
         member.name.is_empty() || member.pod.as_ref().is_none_or(|pod| member.name == tc.pd_name(pod))
     };
     match own.all(renamed) {
-        true => format!("tidepilot run repair-peer-urls --set tidbCluster={}", target(of)),
+        true => RunLine::run("repair-peer-urls").on(of),
         false => migrate(fleet, database, of),
     }
 }

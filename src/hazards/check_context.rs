@@ -2,6 +2,7 @@
 //!
 //! Pure views into a Fleet; nothing is judged here.
 
+use crate::fleet::advice::RunLine;
 use crate::fleet::hazard_id::HazardId;
 use jiff::Timestamp;
 
@@ -64,7 +65,7 @@ impl<'a> CheckContext<'a> {
     }
 
     /// The command that gives a part its domain and its names, with the domain where names need one.
-    pub fn migrate(&self, part: &Part<'_>) -> String {
+    pub fn migrate(&self, part: &Part<'_>) -> RunLine {
         remedy::migrate(self.fleet, self.database, part.of)
     }
 

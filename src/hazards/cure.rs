@@ -4,8 +4,9 @@
 //! Nothing is ever deleted: renew-certificates puts a new certificate into the Secret that is there, or makes the one that is
 //! not. Not here: what is wrong ([`crate::fleet::tls`]), which hazard it is ([`crate::hazards::network_tls`]).
 
+use crate::fleet::advice::{Advice, RunLine};
 use crate::fleet::certificate::SecretFacts;
-use crate::fleet::kubectl::{kubectl, target};
+use crate::fleet::kubectl::kubectl;
 use crate::fleet::object::{Lookup, ObjectId, ObjectKind};
 use crate::fleet::tls::{CertificateFault, CertificateFaultKind, authority_secret, between, out_of_time, trust};
 use crate::fleet::{Fleet, ObjectRef};
@@ -14,18 +15,23 @@ use crate::hazards::check_context::{CheckContext, Part};
 /// The common name which renew-certificates takes where none is given.
 const USUAL_NAME: &str = "TiDB";
 
-pub(super) fn cure(scene: &CheckContext<'_>, part: &Part<'_>, trouble: &CertificateFault) -> String {
+pub(super) fn cure(scene: &CheckContext<'_>, part: &Part<'_>, trouble: &CertificateFault) -> Advice {
+    renewed_by(scene, part, trouble).map_or_else(Advice::from, Advice::from)
+}
+
+/// The runbook that mends it; `Err`: what helps instead.
+fn renewed_by(scene: &CheckContext<'_>, part: &Part<'_>, trouble: &CertificateFault) -> Result<RunLine, String> {
     let of = part.of;
     let kubectl = kubectl(of);
     match trouble.kind {
         CertificateFaultKind::Unseen => {
-            return format!("let this user read it: {kubectl} auth can-i get secret/{}", trouble.secret);
+            return Err(format!("let this user read it: {kubectl} auth can-i get secret/{}", trouble.secret));
         }
         CertificateFaultKind::SeveralNames => {
-            return format!(
+            return Err(format!(
                 "{kubectl} edit tidbcluster {} # in spec.pd.config, security.cert-allowed-cn: leave the one name that the certificates of PD have",
                 of.name
-            );
+            ));
         }
         // A good copy of the same CA beside the TidbClusters takes its place with the next certificate.
         CertificateFaultKind::CaExpired | CertificateFaultKind::NoAuthority if has_better(scene, part, trouble) => {}
@@ -34,11 +40,11 @@ pub(super) fn cure(scene: &CheckContext<'_>, part: &Part<'_>, trouble: &Certific
         | CertificateFaultKind::NoAuthority
         | CertificateFaultKind::CaShortKey
         | CertificateFaultKind::CaNoKeyId => {
-            return format!(
+            return Err(format!(
                 "make a new CA, put it beside the old one in ca.crt of every Secret of every TidbCluster of {}, store it as {}, and only then issue all certificates anew (renew-certificates with which=all); nothing is deleted",
                 scene.database.name,
                 authority_secret(&of.name)
-            );
+            ));
         }
         CertificateFaultKind::Absent
         | CertificateFaultKind::Keys
@@ -60,19 +66,19 @@ pub(super) fn cure(scene: &CheckContext<'_>, part: &Part<'_>, trouble: &Certific
         | CertificateFaultKind::Expiring => {}
     }
     if let Some((secret, certificate)) = trust::keeper(scene.fleet, of, &trouble.secret) {
-        return kept(&kubectl, trouble, &secret, &certificate);
+        return Err(kept(&kubectl, trouble, &secret, &certificate));
     }
     match place_of_ca(scene, of) {
-        Err(instead) => instead,
+        Err(instead) => Err(instead),
         Ok((_, home))
             if !between(&trouble.secret) && !signed_from(scene.fleet, of, &trouble.secret, home.as_deref()) =>
         {
-            format!(
+            Err(format!(
                 "sign it anew where its CA is kept: {} is not signed by the CA of {}",
                 trouble.secret, scene.database.name
-            )
+            ))
         }
-        Ok((place, _)) => renewal(scene, part, &place),
+        Ok((place, _)) => Ok(renewal(scene, part, &place)),
     }
 }
 
@@ -109,20 +115,20 @@ fn place_of_ca(scene: &CheckContext<'_>, of: &ObjectRef) -> Result<(ObjectRef, O
 }
 
 /// The line that renews, with what the Database has where it is not what the runbook takes by itself.
-fn renewal(scene: &CheckContext<'_>, part: &Part<'_>, place: &ObjectRef) -> String {
+fn renewal(scene: &CheckContext<'_>, part: &Part<'_>, place: &ObjectRef) -> RunLine {
     let of = part.of;
-    let mut command = format!("tidepilot run renew-certificates --set tidbCluster={}", target(of));
+    let mut line = RunLine::run("renew-certificates").on(of);
     let fits = |domain: &String| part.cluster.cluster_domain().is_none_or(|real| real == domain);
     if let Some(domain) = part.tc.plain_domain().filter(fits) {
-        command += &format!(" --set clusterDomain={domain}");
+        line = line.set("clusterDomain", domain);
     }
     if place != of {
-        command += &format!(" --set caOf={place}");
+        line = line.set("caOf", place);
     }
     if let Some(name) = common_name(scene).filter(|name| name != USUAL_NAME) {
-        command += &format!(" --set commonName={name}");
+        line = line.set("commonName", name);
     }
-    command
+    line
 }
 
 /// Whether the Secret of a CA holds the one that signed this certificate as one that is in order.

@@ -3,10 +3,10 @@
 //! Not here: which zones CoreDNS serves ([`crate::fleet::corefile`]), who witnesses a domain
 //! ([`crate::fleet::domain_witness`]). Neighbour: [`crate::hazards::tidbcluster_spec`], the other ways in which an object is written.
 
+use crate::fleet::advice::{Advice, RunLine};
 use crate::fleet::dns::{Likeness, Served};
 use crate::fleet::domain_witness::{DomainDoubt, Source};
 use crate::fleet::hazard_id::HazardId;
-use crate::fleet::kubectl::target;
 use crate::hazards::check_context::{CheckContext, Part};
 use crate::hazards::{Finding, OfDatabase, Subject};
 
@@ -103,12 +103,10 @@ fn cluster_domain_missing(scene: &CheckContext<'_>) -> Vec<Finding> {
         );
         let way = match scene.members(part).is_empty() {
             true => {
-                format!("set it while it has no data: {}", part.patch(&format!("{{\"clusterDomain\":\"{domain}\"}}")))
+                let patch = part.patch(&format!("{{\"clusterDomain\":\"{domain}\"}}"));
+                Advice::from(format!("set it while it has no data: {patch}"))
             }
-            false => format!(
-                "tidepilot run migrate-cluster-domain --set tidbCluster={} --set clusterDomain={domain}",
-                target(part.of)
-            ),
+            false => RunLine::run("migrate-cluster-domain").on(part.of).set("clusterDomain", domain).into(),
         };
         let seen = other.cluster.heard;
         Some(

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 
 use super::catalogue::{self, Hazard, Severity};
+use crate::fleet::advice::Advice;
 use crate::fleet::hazard_id::HazardId;
 use crate::fleet::not_seen::NotSeenList;
 use crate::fleet::subject::Subject;
@@ -47,7 +48,7 @@ pub struct Finding {
     pub evidence: Vec<Evidence>,
     pub why: &'static str,
     /// Often a command line.
-    pub what_to_do: String,
+    pub what_to_do: Advice,
     /// A run accounts for it: it is to be expected while that one is at work, and counts as nothing wrong. One sentence.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expected: Option<String>,
@@ -81,7 +82,7 @@ impl Finding {
             sentence: sentence.into(),
             evidence: Vec::new(),
             why: hazard.why,
-            what_to_do: String::new(),
+            what_to_do: Advice::default(),
             expected: None,
             unknown: false,
             first: false,
@@ -105,7 +106,7 @@ impl Finding {
         self
     }
 
-    pub(super) fn then(mut self, what_to_do: impl Into<String>) -> Self {
+    pub(super) fn then(mut self, what_to_do: impl Into<Advice>) -> Self {
         self.what_to_do = what_to_do.into();
         self
     }

@@ -1,9 +1,10 @@
 //! What is plainly down. No hazard of the dossier's list, but no check may call such a Database well.
 
 use crate::counted::counted;
+use crate::fleet::advice::{Advice, RunLine};
 use crate::fleet::database::StoreRow;
 use crate::fleet::hazard_id::HazardId;
-use crate::fleet::kubectl::{kubectl, target};
+use crate::fleet::kubectl::kubectl;
 use crate::fleet::lead::Lead;
 use crate::fleet::problem::Problem;
 use crate::fleet::rollout::suspended_words;
@@ -41,14 +42,15 @@ fn members(scene: &CheckContext<'_>) -> Vec<Finding> {
         let value = format!("not healthy ({pod}, {})", member.pod_phase.as_deref().unwrap_or("not seen"));
         found = found.saw(&subject, "GET /pd/api/v1/health, /health", value, scene.pd_seen()).on(subject);
     }
-    let pods = sick_pods(scene);
-    vec![found.then(format!(
-        "bring every such pod back before anything else is changed; look at its log and its events{pods}"
-    ))]
+    let (pods, line) = sick_pods(scene);
+    let what =
+        format!("bring every such pod back before anything else is changed; look at its log and its events{pods}");
+    vec![found.then(Advice::with(what, line))]
 }
 
-/// The lines that show why they are down, those without a pod first: whoever lacks only a leader is none of them.
-fn sick_pods(scene: &CheckContext<'_>) -> String {
+/// The lines that show why they are down, those without a pod first: whoever lacks only a leader is none of them. With the
+/// first that runs something.
+fn sick_pods(scene: &CheckContext<'_>) -> (String, Option<RunLine>) {
     let mut sick: Vec<_> = scene.database.members.iter().filter(|member| member.healthy == Some(false)).collect();
     sick.sort_by_key(|member| !member.gone);
     let placed = sick.into_iter().filter_map(|member| Some((member.of()?, member.pod.as_ref()?)));
@@ -56,20 +58,24 @@ fn sick_pods(scene: &CheckContext<'_>) -> String {
         let cluster = scene.fleet.clusters.get(&of.context);
         cluster.and_then(|cluster| cluster.pods.get(&ObjectKey::new(&of.namespace, pod))).is_some_and(Pod::loops)
     };
+    let mut first = None;
     let lines: Vec<String> = placed
         .map(|(of, pod)| {
-            let (kubectl, target) = (kubectl(&of), target(&of));
+            let kubectl = kubectl(&of);
             // It ends again for a reason that its log tells; once that is gone, and while the others are a majority, it is
             // made anew.
             match loops(&of, pod) && scene.database.lead == Lead::Leads {
-                true => format!(
-                    "{kubectl} logs {pod} --previous; when the reason is gone: tidepilot run restart-component --set tidbCluster={target} --set component=pd --set pod={pod}"
-                ),
+                true => {
+                    let anew = RunLine::run("restart-component").on(&of).set("component", "pd").set("pod", pod);
+                    let text = format!("{kubectl} logs {pod} --previous; when the reason is gone: {anew}");
+                    first.get_or_insert(anew);
+                    text
+                }
                 false => format!("{kubectl} describe pod {pod}"),
             }
         })
         .collect();
-    if lines.is_empty() { String::new() } else { format!(": {}", lines.join("; ")) }
+    (if lines.is_empty() { String::new() } else { format!(": {}", lines.join("; ")) }, first)
 }
 
 /// How much a store that is away touches: the regions with a peer on it, as PD knew it last.

@@ -3,6 +3,7 @@
 //! Judged by the replicas that the objects ask for now. What a whole TidbCluster's leave would do is `fleet::removal_impact`'s,
 //! which a runbook asks before it begins. Not here: upgrades ([`crate::hazards::upgrade`]).
 
+use crate::fleet::advice::RunLine;
 use crate::fleet::hazard_id::HazardId;
 use std::collections::BTreeMap;
 
@@ -10,7 +11,7 @@ use crate::counted::{counted, is};
 use crate::fleet::database::{Member, host, referenced};
 use crate::fleet::dns::Served;
 use crate::fleet::extras::{Claim, DATA};
-use crate::fleet::kubectl::{kubectl, target};
+use crate::fleet::kubectl::kubectl;
 use crate::fleet::remedy::remove_unused;
 use crate::fleet::removal_impact::ghost;
 use crate::fleet::tidbcluster::Component;
@@ -247,24 +248,23 @@ fn majority_leaving(scene: &CheckContext<'_>) -> Vec<Finding> {
             format!("{} of {}", own.len(), scene.database.members.len()),
             scene.pd_seen(),
         );
-        all.push(found.then(format!("add PD in the KubeClusters that stay{}", hand_over(scene, part))));
+        let add = "add PD in the KubeClusters that stay";
+        all.push(found.then(match hand_over(scene, part) {
+            Some(line) => line.behind(format!("{add}, then transfer PD leadership")),
+            None => format!("{add} first: no other member can take PD leadership").into(),
+        }));
     }
     all
 }
 
 /// To a member that stays, where there is one.
-fn hand_over(scene: &CheckContext<'_>, leaving: &Part<'_>) -> String {
+fn hand_over(scene: &CheckContext<'_>, leaving: &Part<'_>) -> Option<RunLine> {
     let stays = |part: &&Part<'_>| part.of != leaving.of && !part.deleting();
     let mut others =
         scene.parts.iter().filter(stays).flat_map(|part| scene.members(part).into_iter().map(move |m| (part, m)));
     let well = others.find(|(_, member)| member.healthy == Some(true) && member.pod.is_some());
-    let Some((part, pod)) = well.and_then(|(part, member)| Some((part, member.pod.as_deref()?))) else {
-        return " first: no other member can take PD leadership".to_owned();
-    };
-    format!(
-        ", then transfer PD leadership: tidepilot run transfer-pd-leader --set tidbCluster={} --set pod={pod}",
-        target(part.of)
-    )
+    let (part, pod) = well.and_then(|(part, member)| Some((part, member.pod.as_deref()?)))?;
+    Some(RunLine::run("transfer-pd-leader").on(part.of).set("pod", pod))
 }
 
 /// 59. Somebody without a PD of its own lives on a TidbCluster that goes.

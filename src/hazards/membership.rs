@@ -1,11 +1,11 @@
 //! `domain.md` §5.3: PD's membership and its quorum. Hazards 27 to 46.
 
+use crate::fleet::advice::{Advice, RunLine};
 use crate::fleet::hazard_id::HazardId;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::counted::{counted, is};
 use crate::fleet::database::Member;
-use crate::fleet::kubectl::target;
 use crate::fleet::lead::Lead;
 use crate::fleet::pd::MemberId;
 use crate::fleet::peer_url_check::{BadPeerUrl, check_held, normal};
@@ -228,10 +228,9 @@ fn malformed(scene: &CheckContext<'_>) -> Vec<Finding> {
         let remedy = match (of, &member.expected_peer_url) {
             // Without a majority no API changes it.
             _ if scene.database.lead == Lead::Lost => "PD's majority is lost, and no API changes a peerURL then: restart no PD that still runs, keep its volume, and rebuild PD from it with pd-recover".into(),
-            (Some(part), Some(expected)) => format!(
-                "restart no PD; set it to {expected}: tidepilot run repair-peer-urls --set tidbCluster={}",
-                target(part.of)
-            ),
+            (Some(part), Some(expected)) => {
+                RunLine::run("repair-peer-urls").on(part.of).behind(format!("restart no PD; set it to {expected}"))
+            }
             _ => "restart no PD; set it to the URL of its pod through a member that still answers".into(),
         };
         all.push(found.then(remedy));
@@ -286,11 +285,10 @@ fn shared_urls(scene: &CheckContext<'_>) -> Vec<Finding> {
                 found = found.saw(&subject, "peerURLs", &url, scene.pd_seen()).on(subject);
             }
             found.then(match scene.parts.first() {
-                Some(part) => format!(
-                    "give each member the URL of its own pod: tidepilot run repair-peer-urls --set tidbCluster={}",
-                    target(part.of)
-                ),
-                None => "give each member the URL of its own pod".to_owned(),
+                Some(part) => {
+                    RunLine::run("repair-peer-urls").on(part.of).behind("give each member the URL of its own pod")
+                }
+                None => "give each member the URL of its own pod".into(),
             })
         })
         .collect()
@@ -350,14 +348,14 @@ fn discovery(scene: &CheckContext<'_>) -> Vec<Finding> {
     all
 }
 
-fn verify_network(scene: &CheckContext<'_>) -> String {
+fn verify_network(scene: &CheckContext<'_>) -> Advice {
     let other = scene.parts.iter().find(|part| part.of.context != scene.parts[0].of.context);
     match other {
-        Some(other) => format!(
-            "check the network between these KubeClusters in both directions: tidepilot run verify-network --set first={} --set second={}",
-            scene.parts[0].of, other.of
-        ),
-        None => "check the network between the nodes of these pods in both directions".to_owned(),
+        Some(other) => RunLine::run("verify-network")
+            .set("first", scene.parts[0].of)
+            .set("second", other.of)
+            .behind("check the network between these KubeClusters in both directions"),
+        None => "check the network between the nodes of these pods in both directions".into(),
     }
 }
 

@@ -29,6 +29,7 @@ mod tidbcluster_spec;
 mod upgrade;
 pub mod zh;
 
+use crate::fleet::advice::{Advice, RunLine};
 use crate::fleet::hazard_id::HazardId;
 use std::collections::BTreeSet;
 
@@ -215,17 +216,22 @@ fn told(mut found: Finding, fleet: &Fleet, problem: &Problem, pd_seen: Option<Ti
     let whole = |about: &&crate::fleet::subject::Subject| about.kind == "TidbCluster";
     let of = problem.about.iter().find(whole).or(problem.about.first());
     let advice = problem.kind.what_to_do();
-    found.then(of.map_or_else(|| advice.to_owned(), |of| filled(advice, of)))
+    let Some(of) = of else { return found.then(advice) };
+    let line =
+        problem.kind.runbook().map(|id| RunLine::plan(id).on(&ObjectRef::new(&of.context, &of.namespace, &of.name)));
+    found.then(Advice::with(filled(advice, of, line.as_ref()), line))
 }
 
 /// Advice with its place in it; a name that holds one of the words stays as it is.
-fn filled(advice: &str, of: &Subject) -> String {
-    let place = [("NAMESPACE", &of.namespace), ("CONTEXT", &of.context), ("NAME", &of.name)];
+fn filled(advice: &str, of: &Subject, line: Option<&RunLine>) -> String {
+    let line = line.map(ToString::to_string).unwrap_or_default();
+    let [namespace, context, name] = [&of.namespace, &of.context, &of.name].map(|name| quote(name));
+    let place = [("NAMESPACE", namespace), ("CONTEXT", context), ("NAME", name), ("LINE", line)];
     let (mut text, mut rest) = (String::new(), advice);
     while let Some((at, (word, value))) =
         place.iter().filter_map(|one| Some((rest.find(one.0)?, one))).min_by_key(|(at, _)| *at)
     {
-        text = text + &rest[..at] + &quote(value);
+        text = text + &rest[..at] + value;
         rest = &rest[at + word.len()..];
     }
     text + rest

@@ -5,10 +5,10 @@
 
 use crate::counted::{counted, is};
 use crate::fleet::ObjectRef;
+use crate::fleet::advice::RunLine;
 use crate::fleet::certificate::{CertificateFacts, SecretFacts, colons};
 use crate::fleet::database::Member;
 use crate::fleet::hazard_id::HazardId;
-use crate::fleet::kubectl::target;
 use crate::fleet::object::{ObjectId, ObjectKind};
 use crate::fleet::peer_url_check::{BadPeerUrl, check_held};
 use crate::fleet::tls::{CertificateFaultKind, TroubleOf, operator_asks, troubles_of};
@@ -227,7 +227,7 @@ fn wrong_schemes(scene: &CheckContext<'_>) -> Vec<Finding> {
         let sentence = format!("{off} of {urls} {} not {scheme}://, as PD runs", is(off));
         let mut found = scene
             .find_at(HazardId::PeerUrlWrongScheme, part, sentence)
-            .then(format!("tidepilot run repair-peer-urls --set tidbCluster={}", target(part.of)));
+            .then(RunLine::run("repair-peer-urls").on(part.of));
         found = found.saw(&part.subject(), "spec.tlsCluster.enabled", part.tc.tls().to_string(), part.seen());
         for member in wrong {
             let subject = Subject::of_pd("member", member.id.hex());

@@ -81,7 +81,7 @@ fn a_peer_url_is_not_blamed_for_the_domain_of_its_tidb_cluster() {
             let (checked, fleet) = (bed.checked(), bed.fleet());
             let [finding] = checked.findings.as_slice() else { panic!("{checked:#?}") };
             assert_eq!((finding.id(), finding.severity), ("cluster-domain-changed", Severity::High));
-            assert_eq!((finding.subjects[0].context.as_str(), &finding.what_to_do), (context, &back(context)));
+            assert_eq!((finding.subjects[0].context.as_str(), &*finding.what_to_do), (context, back(context).as_str()));
             let database = &crate::fleet::database::databases(&fleet)[0];
             let there = database.members.iter().filter(|member| member.kube_cluster.as_deref() == Some(context));
             assert!(there.clone().all(|member| !member.drift && member.expected_peer_url.is_none()));
@@ -157,6 +157,24 @@ fn findings_carry_evidence_and_a_way_on() {
 }
 
 /// What both see is judged once: the line that `diagnose` shows is the one that `check` shows.
+/// A line that stands in the words alone fills no form, and no open run is put in its place.
+#[test]
+fn the_runbook_that_an_advice_names_is_kept_with_it() {
+    let mut runbooks = BTreeSet::new();
+    for (name, bed, _) in worlds() {
+        for finding in bed.checked().findings {
+            let advice = &finding.what_to_do;
+            let named = ["tidepilot run ", "tidepilot plan "].iter().any(|begin| advice.contains(begin));
+            assert_eq!(advice.line().is_some(), named, "{name}: {advice}");
+            if let Some(line) = advice.line() {
+                assert!(advice.contains(&line.to_string()), "{name}: {advice}");
+                runbooks.insert(line.runbook);
+            }
+        }
+    }
+    assert!(runbooks.len() > 4, "{runbooks:?}");
+}
+
 #[test]
 fn diagnose_advises_what_check_advises() {
     let same = [
@@ -172,9 +190,9 @@ fn diagnose_advises_what_check_advises() {
         for left in diagnose(&bed.fleet(), None).leftovers {
             let Some((kind, id)) = same.iter().find(|(kind, _)| *kind == left.kind) else { continue };
             let advised: Vec<&str> =
-                checked.findings.iter().filter(|one| one.id() == *id).map(|one| one.what_to_do.as_str()).collect();
+                checked.findings.iter().filter(|one| one.id() == *id).map(|one| &*one.what_to_do).collect();
             assert!(
-                advised.is_empty() || advised.iter().any(|advice| advice.ends_with(&left.remedy)),
+                advised.is_empty() || advised.iter().any(|advice| advice.ends_with(&*left.remedy)),
                 "{name}: {advised:?} and {}",
                 left.remedy
             );

@@ -2,12 +2,12 @@
 //!
 //! One function per hazard. Where the answer needs two KubeClusters at once, [`fleet`] gives it.
 
+use crate::fleet::advice::{Advice, RunLine};
 use crate::fleet::hazard_id::HazardId;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::counted::counted;
 use crate::fleet::database::{Database, referenced};
-use crate::fleet::kubectl::target;
 use crate::fleet::rollout::{ComponentRollout, Held, held_in, moves, rollout};
 use crate::fleet::tidbcluster::{Component, TidbCluster};
 use crate::fleet::version::Version;
@@ -93,8 +93,8 @@ fn across_k8s_missing(scene: &CheckContext<'_>) -> Vec<Finding> {
                 .saw(&part.subject(), "spec.acrossK8s", shown(part.tc.spec.across_k8s), part.seen())
                 // With its domain all names stay as they are, and the field alone is what lacks.
                 .then(match part.tc.domain() {
-                    Some(_) => part.patch("{\"acrossK8s\":true}"),
-                    None => scene.migrate(part),
+                    Some(_) => Advice::from(part.patch("{\"acrossK8s\":true}")),
+                    None => scene.migrate(part).into(),
                 })
         })
         .collect()
@@ -360,10 +360,8 @@ fn suspended(scene: &CheckContext<'_>) -> Vec<Finding> {
             .map(|state| format!("\"{}\":{{\"suspendAction\":null}}", state.component.key()))
             .collect();
         all.push(found.then(match own.is_empty() {
-            true => {
-                format!("when it is to run again: tidepilot run resume-cluster --set tidbCluster={}", target(part.of))
-            }
-            false => format!("when it is to run again: {}", part.patch(&format!("{{{}}}", own.join(",")))),
+            true => RunLine::run("resume-cluster").on(part.of).behind("when it is to run again"),
+            false => format!("when it is to run again: {}", part.patch(&format!("{{{}}}", own.join(",")))).into(),
         }));
     }
     all

@@ -3,9 +3,10 @@
 //! Not here: leaving ([`crate::hazards::leaving`]).
 
 use crate::counted::{counted, total};
+use crate::fleet::advice::RunLine;
 use crate::fleet::extras::{Controller, EVICT_LEADER_SCHEDULER, Policy};
 use crate::fleet::hazard_id::HazardId;
-use crate::fleet::kubectl::{kubectl_in, target};
+use crate::fleet::kubectl::kubectl_in;
 use crate::fleet::region_counts::RegionCheck;
 use crate::fleet::rollout::{rollout, stateful_set};
 use crate::fleet::tidbcluster::Component;
@@ -91,13 +92,8 @@ fn out_of_order(scene: &CheckContext<'_>) -> Vec<Finding> {
                     .on(low.0.subject())
                     .saw(&high.0.subject(), &format!("version of {}", later.key()), high.1.to_string(), high.0.seen())
                     .saw(&low.0.subject(), &format!("version of {}", earlier.key()), low.1.to_string(), low.0.seen())
-                    .then(format!(
-                        "bring {} to {} everywhere before {}: tidepilot run upgrade-cluster --set tidbCluster={} --set version=v{}",
-                        earlier.title(),
-                        high.1,
-                        later.title(),
-                        target(low.0.of),
-                        high.1
+                    .then(RunLine::run("upgrade-cluster").on(low.0.of).set("version", format!("v{}", high.1)).behind(
+                        format!("bring {} to {} everywhere before {}", earlier.title(), high.1, later.title()),
                     )),
             ];
         }

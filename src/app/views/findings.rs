@@ -39,7 +39,7 @@ fn rows(app: &App) -> Vec<Row> {
         let place = subject.map(|subject| format!("{subject}: ")).unwrap_or_default();
         Row::new(key(&checked.findings, index), level, Item::Finding(index))
             .found_by(format!("{number} {} {}", subjects.join(" "), finding.sentence))
-            .copies(&finding.what_to_do)
+            .copies(&*finding.what_to_do)
             .cells(vec![
                 Cell::level(level, word),
                 Cell::plain(finding.database.as_deref().unwrap_or("fleet")),

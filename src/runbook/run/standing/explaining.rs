@@ -183,8 +183,8 @@ pub fn into_diagnosis(runs: &[Standing], databases: &[Database], found: &mut Dia
         else {
             continue;
         };
-        if run.sent || leftover.remedy.starts_with("tidepilot run ") {
-            leftover.remedy = format!("{} # then look again", run.first_command());
+        if run.sent || leftover.remedy.is_run() {
+            leftover.remedy = format!("{} # then look again", run.first_command()).into();
         }
     }
     let open = runs.iter().filter(|run| run.open).map(|run| Leftover {
@@ -195,7 +195,7 @@ pub fn into_diagnosis(runs: &[Standing], databases: &[Database], found: &mut Dia
             .map_or_else(|| run.database.clone().unwrap_or_default(), |database| database.name.clone()),
         at: run.target.clone(),
         sentence: run.sentence(),
-        remedy: run.first_command(),
+        remedy: run.first_command().into(),
     });
     let open: Vec<Leftover> = open.collect();
     found.leftovers.splice(0..0, open);
@@ -209,8 +209,8 @@ pub fn into_findings(runs: &[Standing], databases: &[Database], findings: &mut [
         let explained = runs.iter().find(|run| run.explains_finding(database, finding));
         finding.expected = explained.map(Standing::expected);
         let open = runs.iter().find(|run| run.open && run.concerns(database));
-        if let Some(run) = open.filter(|_| finding.what_to_do.contains("tidepilot run ")) {
-            finding.what_to_do = run.first_command();
+        if let Some(run) = open.filter(|_| finding.what_to_do.runs()) {
+            finding.what_to_do = run.first_command().into();
         }
     }
 }
