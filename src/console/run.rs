@@ -181,7 +181,8 @@ fn now(app: &App, run: &RunView, theme: Theme, room: usize) -> Page {
     }
     // As the command line shows them; enter offers what can be chosen here.
     for way in end.iter().flat_map(|end| &end.ways) {
-        let command = way.command.lines().next().unwrap_or_default();
+        let command = way.command.to_string();
+        let command = command.lines().next().unwrap_or_default();
         page.hang(vec![span("    $ ", theme.style(Role::Dim))], command, theme.style(Role::Plain), room);
         page.hang(vec![span("      # ", theme.style(Role::Dim))], &way.does, theme.style(Role::Dim), room);
     }

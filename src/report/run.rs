@@ -88,9 +88,9 @@ pub fn ways(all: &[WayOn], repeated: &str) -> String {
     }
     let mut out = String::from("what helps:\n");
     for way in all {
-        let command: Vec<String> = way.command.lines().map(super::plain).collect();
-        let own = way.command.starts_with("tidepilot ") && !repeated.is_empty();
-        let repeated = if own { format!(" {repeated}") } else { String::new() };
+        let command: Vec<String> = way.command.to_string().lines().map(super::plain).collect();
+        let repeated =
+            if way.command.is_own() && !repeated.is_empty() { format!(" {repeated}") } else { String::new() };
         out.push_str(&format!("  {}{repeated}\n      # {}\n", command.join("\n"), super::plain(&way.does)));
     }
     out

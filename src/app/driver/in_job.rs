@@ -303,12 +303,7 @@ impl Task {
         let plain = format!("tidepilot runs resume {}", self.run);
         let by_job = format!("{plain} --in {}", quote(place));
         ended.sentence = ended.sentence.replace(&plain, &by_job);
-        for way in &mut ended.ways {
-            // These are decided without a Job.
-            if !["--by-hand", "--skip"].iter().any(|option| way.command.contains(option)) {
-                way.command = way.command.replace(&plain, &by_job);
-            }
-        }
+        ended.ways.iter_mut().for_each(|way| way.command.in_job(place));
         ended
     }
 }

@@ -10,7 +10,7 @@ use crate::fleet::kubectl::quote;
 use crate::runbook::actions::network::{RouteProbe, verdict};
 use crate::runbook::run::engine::{Run, StepState, Stop};
 use crate::runbook::run::record::{How, Outcome, PauseReason};
-use crate::runbook::run::ways::{self, WayOn};
+use crate::runbook::run::ways::{self, Line, WayOn};
 
 #[expect(clippy::too_many_lines, reason = "one arm for each end")]
 pub(super) fn stopped(run: &Run, stop: Stop) -> RunEnd {
@@ -54,7 +54,7 @@ pub(super) fn stopped(run: &Run, stop: Stop) -> RunEnd {
             RunEnd { ways: vec![way], ..end(&run.id, Exit::AtGate, sentence) }
         }
         Stop::AwaitsApproval { sentence, .. } => {
-            let resume = format!("tidepilot runs resume {}", run.id);
+            let resume = Line::resume(&run.id);
             let sentence = format!("{sentence} Then `{resume}` continues it");
             let ways = vec![WayOn { command: resume, does: "continues once it is approved".into() }];
             RunEnd { ways, ..end(&run.id, Exit::AtGate, sentence) }

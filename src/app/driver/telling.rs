@@ -136,7 +136,7 @@ impl RunTeller {
         }
         let mut news = self.news(Kind::RunEnded, severity(end), end.sentence.clone());
         news.exit_code = Some(end.code.code());
-        news.what_to_do = end.ways.first().map(|way| way.command.clone());
+        news.what_to_do = end.ways.first().map(|way| way.command.to_string());
         self.notifier.tell(&[news]);
     }
 

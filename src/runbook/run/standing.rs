@@ -315,6 +315,11 @@ impl Standing {
         self.left() && self.sent
     }
 
+    /// The approval that comes before everything else: it is given beside whoever drives the run, who is not here.
+    fn approves_first(&self) -> Option<&Awaiting> {
+        self.approval.as_ref().filter(|_| self.bad_record.is_none() && (!self.here || self.elsewhere))
+    }
+
     fn commands(&self) -> Vec<String> {
         if !self.open || matches!(self.drives, Drives::Here) {
             return Vec::new();
@@ -325,7 +330,7 @@ impl Standing {
             return [bad.removal()].into_iter().chain(resume).collect();
         }
         if !self.here || self.elsewhere {
-            let approve = self.approval.as_ref().map(|approval| approval.approve.clone());
+            let approve = self.approves_first().map(|approval| approval.approve.clone());
             return approve.into_iter().chain([format!("tidepilot runs take-over {run}{answers}")]).collect();
         }
         match self.dead_end {
@@ -381,7 +386,7 @@ impl Standing {
         match self.next.as_slice() {
             [] => format!("{}; wait for it, or stop it where it runs", self.sentence()),
             [first, ..] => {
-                let held = matches!(self.drives, Drives::Holds(_)) && !first.contains(" runs approve ");
+                let held = matches!(self.drives, Drives::Holds(_)) && self.approves_first().is_none();
                 let when = if held { ", once no process drives it," } else { "" };
                 format!("{}; `{first}`{when} continues it", self.sentence())
             }

@@ -20,13 +20,71 @@ use crate::runbook::run::record::{Cause, How, PauseReason};
 /// One way on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WayOn {
-    /// To be pasted as it is.
-    pub command: String,
+    pub command: Line,
     pub does: String,
 }
 
-fn way(command: impl Into<String>, does: impl Into<String>) -> WayOn {
-    WayOn { command: command.into(), does: does.into() }
+/// A line for a shell, to be pasted as it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Line {
+    /// `tidepilot runs resume RUN …`: on this machine, or by a Job in this place (`CONTEXT/NAMESPACE`).
+    Resume {
+        run: String,
+        job: Option<String>,
+        /// The option that answers the open gate.
+        answer: Option<String>,
+    },
+    /// Another line of this program.
+    Own(String),
+    /// kubectl's, or one for whatever else a runbook's author names.
+    Other(String),
+}
+
+impl Line {
+    pub fn resume(run: &str) -> Self {
+        Line::Resume { run: run.to_owned(), job: None, answer: None }
+    }
+
+    /// A line that was written elsewhere, by an action or by the author of a runbook: its first word tells whose it is.
+    fn written(text: &str) -> Self {
+        match text.starts_with("tidepilot ") {
+            true => Line::Own(text.to_owned()),
+            false => Line::Other(text.to_owned()),
+        }
+    }
+
+    /// Has a Job in this place go on, where going on is what it does. What is decided about a step is decided without one.
+    pub fn in_job(&mut self, place: &str) {
+        match self {
+            Line::Resume { job, .. } => *job = Some(place.to_owned()),
+            Line::Own(_) | Line::Other(_) => {}
+        }
+    }
+
+    /// Whether it runs this program.
+    pub fn is_own(&self) -> bool {
+        match self {
+            Line::Resume { .. } | Line::Own(_) => true,
+            Line::Other(_) => false,
+        }
+    }
+}
+
+impl std::fmt::Display for Line {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Line::Resume { run, job, answer } => {
+                write!(f, "tidepilot runs resume {}", quote(run))?;
+                job.iter().try_for_each(|place| write!(f, " --in {}", quote(place)))?;
+                answer.iter().try_for_each(|answer| write!(f, " {answer}"))
+            }
+            Line::Own(text) | Line::Other(text) => f.write_str(text),
+        }
+    }
+}
+
+fn way(command: Line, does: impl Into<String>) -> WayOn {
+    WayOn { command, does: does.into() }
 }
 
 impl Run {
@@ -53,7 +111,9 @@ impl Run {
             Cause::Away => {
                 let asks = |context: &String| format!("{} get --raw /version", kubectl_in(context));
                 let away = contexts_in(&self.plan, &pause.reason.sentence());
-                all.extend(away.into_iter().map(|context| way(asks(context), "shows whether it answers again")));
+                all.extend(
+                    away.into_iter().map(|context| way(Line::Other(asks(context)), "shows whether it answers again")),
+                );
                 all.push(self.resume("continues once it answers"));
             }
             Cause::StoodStill | Cause::TookTooLong => {
@@ -101,7 +161,7 @@ impl Run {
         let mut all = Vec::new();
         if matches!(self.state(&step.id), StepState::Completed(_)) {
             // Set and seen to be so, and changed afterwards: what it was before is no way on.
-            all.push(way(step.command.clone(), "sets by hand what this run had set; then resume"));
+            all.push(way(Line::written(&step.command), "sets by hand what this run had set; then resume"));
             all.push(self.resume("continues once it is again as this run had set it; until then it stops here again"));
         } else {
             all.extend(after_foreign(step, reason));
@@ -126,17 +186,17 @@ impl Run {
             Cause::OtherCluster => {
                 let reason = quote("it is another cluster now");
                 let abandon = format!("tidepilot runs abandon {} --local-only --reason {reason}", quote(&self.id));
-                vec![way(abandon, "ends the run as it stands; nothing is put back")]
+                vec![way(Line::Own(abandon), "ends the run as it stands; nothing is put back")]
             }
             _ if gone => vec![self.give_up("it is gone")],
             _ => self.ways_out(now, "it is another one now"),
         };
-        all.push(way(plan_anew(&self.plan), anew));
+        all.push(way(Line::Own(plan_anew(&self.plan)), anew));
         all
     }
 
     fn resume(&self, does: &str) -> WayOn {
-        way(format!("tidepilot runs resume {}", quote(&self.id)), does)
+        way(Line::resume(&self.id), does)
     }
 
     /// Only a step that may be left out is offered for it.
@@ -145,12 +205,12 @@ impl Run {
         self.choose(&Resolution::Skip { step: step.id.clone(), reason: reason.clone() }, now).ok()?;
         let command =
             format!("tidepilot runs resume {} --skip {} --reason {}", quote(&self.id), quote(&step.id), quote(&reason));
-        Some(way(command, "leaves it as it is and continues; what it was to make is then not made"))
+        Some(way(Line::Own(command), "leaves it as it is and continues; what it was to make is then not made"))
     }
 
     fn claim(&self, step: &PlannedStep) -> WayOn {
         let command = format!("tidepilot runs resume {} --by-hand {}", quote(&self.id), quote(&step.id));
-        way(command, "continues when it was done by hand, after having looked")
+        way(Line::Own(command), "continues when it was done by hand, after having looked")
     }
 
     /// Undo as far as there is a rollback, and giving up, which always ends the run.
@@ -158,7 +218,10 @@ impl Run {
         let id = quote(&self.id);
         let mut all = Vec::new();
         if self.choose(&Resolution::Undo, now).is_ok() {
-            all.push(way(format!("tidepilot runs undo {id}"), "puts back what this run sent, the newest first"));
+            all.push(way(
+                Line::Own(format!("tidepilot runs undo {id}")),
+                "puts back what this run sent, the newest first",
+            ));
         }
         all.push(self.give_up(reason));
         all
@@ -166,7 +229,7 @@ impl Run {
 
     fn give_up(&self, reason: &str) -> WayOn {
         let abandon = format!("tidepilot runs abandon {} --reason {}", quote(&self.id), quote(reason));
-        way(abandon, "ends the run as it stands; nothing is put back")
+        way(Line::Own(abandon), "ends the run as it stands; nothing is put back")
     }
 
     /// What was left out earlier and is perhaps what is waited for, as it would be done by hand.
@@ -176,7 +239,7 @@ impl Run {
             other.action.writes() && matches!(self.state(&other.id), StepState::Completed(How::Skipped { .. }))
         });
         skipped
-            .map(|other| way(other.command.clone(), format!("does by hand what {} would have done", other.id)))
+            .map(|other| way(Line::written(&other.command), format!("does by hand what {} would have done", other.id)))
             .collect()
     }
 }
@@ -184,7 +247,7 @@ impl Run {
 /// How an open gate is answered from the command line.
 pub fn at_gate(run: &str, gate: &Gate) -> WayOn {
     let answer = gate.text.as_ref().map_or_else(|| "--yes".to_owned(), |text| format!("--confirm {}", quote(text)));
-    way(format!("tidepilot runs resume {} {answer}", quote(run)), "answers it, and continues")
+    way(Line::Resume { run: run.to_owned(), job: None, answer: Some(answer) }, "answers it, and continues")
 }
 
 /// The contexts that the sentence of a stop names: its record has nothing else of those that did not answer.
@@ -200,15 +263,17 @@ fn named_in(sentence: &str) -> Vec<WayOn> {
     for command in quoted.filter(runs) {
         let looks = [" logs ", " describe ", " get "].iter().any(|verb| command.contains(verb));
         let does = if looks { "shows more of it" } else { "helps against what was found" };
-        if !all.iter().any(|known| known.command == command) {
-            all.push(way(command, does));
+        let line = Line::written(command);
+        if !all.iter().any(|known| known.command == line) {
+            all.push(way(line, does));
         }
     }
     all
 }
 
 fn by_hand(step: &PlannedStep) -> Option<WayOn> {
-    (step.action.writes() && !step.command.is_empty()).then(|| way(step.command.clone(), "does the step by hand"))
+    (step.action.writes() && !step.command.is_empty())
+        .then(|| way(Line::written(&step.command), "does the step by hand"))
 }
 
 /// Lines that make what somebody else changed into what it was, or into what is wanted.
@@ -219,9 +284,11 @@ fn after_foreign(step: &PlannedStep, reason: &PauseReason) -> Vec<WayOn> {
         Does::Makes(kind) => return vec![look_at(kind, step.action.target())],
         Does::Changes | Does::Waits | Does::Looks => None,
     };
-    let mut all: Vec<WayOn> =
-        back.map(|line| way(line, "puts it back by hand to what it was; then resume")).into_iter().collect();
-    all.push(way(step.command.clone(), "or sets by hand what this run wants; then resume, which adopts it"));
+    let mut all: Vec<WayOn> = back
+        .map(|line| way(Line::written(&line), "puts it back by hand to what it was; then resume"))
+        .into_iter()
+        .collect();
+    all.push(way(Line::written(&step.command), "or sets by hand what this run wants; then resume, which adopts it"));
     all
 }
 
@@ -232,7 +299,7 @@ fn look_at(kind: ObjectKind, of: &ObjectRef) -> WayOn {
         ObjectKind::Secret => format!("kubectl {} describe {} {}", place(of), kind.resource(), quote(&of.name)),
         _ => format!("kubectl {} get {} {} -o yaml", place(of), kind.resource(), quote(&of.name)),
     };
-    way(line, format!("shows what is there: {id}; rename or remove it only if it is not needed"))
+    way(Line::Other(line), format!("shows what is there: {id}; rename or remove it only if it is not needed"))
 }
 
 /// The line that plans the same once more, for what is there now.
@@ -261,9 +328,33 @@ mod tests {
     fn commands_in_a_sentence_are_ways() {
         let said = "paused (set by kubectl-edit). Unpause it: `kubectl --context a patch x`; see `spec.paused`";
         assert_eq!(
-            named_in(said).iter().map(|way| way.command.as_str()).collect::<Vec<_>>(),
+            named_in(said).iter().map(|way| way.command.to_string()).collect::<Vec<_>>(),
             ["kubectl --context a patch x"]
         );
         assert!(named_in("nothing here").is_empty());
+    }
+
+    #[test]
+    fn only_what_goes_on_with_a_run_goes_on_by_a_job() {
+        let answer = Some("--confirm 'a b'".to_owned());
+        for (mut line, printed, by_job) in [
+            (Line::resume("r"), "tidepilot runs resume r", "tidepilot runs resume r --in a/b"),
+            (
+                Line::Resume { run: "r".into(), job: None, answer },
+                "tidepilot runs resume r --confirm 'a b'",
+                "tidepilot runs resume r --in a/b --confirm 'a b'",
+            ),
+            (
+                Line::written("tidepilot runs resume r --skip x"),
+                "tidepilot runs resume r --skip x",
+                "tidepilot runs resume r --skip x",
+            ),
+            (Line::written("kubectl get pods"), "kubectl get pods", "kubectl get pods"),
+        ] {
+            assert_eq!(line.to_string(), printed);
+            assert_eq!(line.is_own(), printed.starts_with("tidepilot "), "{printed}");
+            line.in_job("a/b");
+            assert_eq!(line.to_string(), by_job);
+        }
     }
 }

@@ -90,11 +90,14 @@ fn pause(bed: &mut Bed, step: &str, cause: Cause, reason: PauseReason) {
 }
 
 fn follow(cause: Cause, bed: &mut Bed, all: &[WayOn]) {
-    let offers = |start: &str| all.iter().any(|way| way.command.starts_with(start));
+    let offers = |start: &str| all.iter().any(|way| way.command.to_string().starts_with(start));
     match cause {
         // It is another Database for good: the only way is out, and it is the first one.
         Cause::OtherDatabase | Cause::NotRecorded => {
-            assert!(!all.iter().any(|way| way.command.ends_with("resume one") || way.does.contains("tries again")));
+            assert!(
+                !all.iter()
+                    .any(|way| way.command.to_string().ends_with("resume one") || way.does.contains("tries again"))
+            );
             assert!(offers("tidepilot runs abandon"), "{all:?}");
             choose(bed, &Resolution::Abandon { reason: "it is another one now".into() }).expect("may be given up");
             let end = drive(bed, Course::default());
@@ -102,7 +105,7 @@ fn follow(cause: Cause, bed: &mut Bed, all: &[WayOn]) {
         }
         Cause::NotByHand => {
             assert!(
-                offers("kubectl ") && all.iter().any(|way| way.command.contains("--by-hand set-domain")),
+                offers("kubectl ") && all.iter().any(|way| way.command.to_string().contains("--by-hand set-domain")),
                 "{all:?}"
             );
             goes_on(bed, offers("tidepilot runs resume"));
