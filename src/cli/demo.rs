@@ -15,7 +15,7 @@ use crate::misread::Misread;
 use crate::sim::load::Load;
 use crate::sim::scenario::UserSpec;
 use crate::sim::tunnel::PdTunnel;
-use crate::sim::{Sim, SimOptions};
+use crate::sim::{Sim, SimError, SimOptions};
 
 /// Options of `tidepilot demo`.
 #[derive(Args, Clone, Debug)]
@@ -42,7 +42,7 @@ pub struct DemoArgs {
     ///
     /// NAME may do everything, NAME:read-only looks, and NAME:bound may do what the Roles and bindings give that are
     /// applied to the fleet. Of several each has a kubeconfig of their own, called after them: of `fleet.yaml` that of
-    /// bob is `fleet-bob.yaml`. So two people rehearse an approval.
+    /// bob is `fleet-bob.yaml`, and `fleet.yaml` is the admin's. So two people rehearse an approval.
     #[arg(long = "user", value_name = "NAME[:ACCESS]", value_delimiter = ',')]
     pub users: Vec<UserSpec>,
     /// Tunnel a PD pod's client port to a real process (repeatable)
@@ -103,7 +103,10 @@ pub async fn run(args: DemoArgs, connect: Connect) -> Result<ExitCode> {
         Ok(steps) => steps,
         Err(sentence) => return Ok(fail(&sentence, USAGE)),
     };
-    let sim = Sim::start(args.options()).await?;
+    let sim = match started(&args).await? {
+        Ok(sim) => sim,
+        Err(code) => return Ok(code),
+    };
     let private = tempfile::Builder::new().prefix("tidepilot-demo-").tempdir()?;
     let kubeconfig = args.kubeconfig_out.clone().unwrap_or_else(|| private.path().join("kubeconfig"));
     let written = write_kubeconfigs(&sim, &args, &kubeconfig)?;
@@ -127,11 +130,23 @@ pub async fn run(args: DemoArgs, connect: Connect) -> Result<ExitCode> {
     code
 }
 
+/// `Ok(Err)`: an option says something that there is not.
+async fn started(args: &DemoArgs) -> Result<std::result::Result<Sim, ExitCode>> {
+    match Sim::start(args.options()).await {
+        Ok(sim) => Ok(Ok(sim)),
+        Err(error @ (SimError::Scenario(_) | SimError::Speed(_))) => Ok(Err(fail(&error.to_string(), USAGE))),
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// Serves the fleet until a signal comes. Errors: an unknown scenario, an unwritable file, no free port.
 async fn serve(args: DemoArgs) -> Result<ExitCode> {
     // Before anything is started: a signal that comes early must still stop everything.
     let mut signals = Signals::register()?;
-    let sim = Sim::start(args.options()).await?;
+    let sim = match started(&args).await? {
+        Ok(sim) => sim,
+        Err(code) => return Ok(code),
+    };
     // Lives until the end: dropping it removes the directory with the tokens.
     let mut private = None;
     let kubeconfig = match &args.kubeconfig_out {
@@ -153,7 +168,10 @@ fn write_kubeconfigs(sim: &Sim, args: &DemoArgs, path: &Path) -> Result<Vec<(Str
     let all: Vec<(String, PathBuf)> = match args.users.as_slice() {
         [] => vec![(String::new(), path.to_path_buf())],
         [one] => vec![(one.name.clone(), path.to_path_buf())],
-        several => several.iter().map(|user| (user.name.clone(), called_after(path, &user.name))).collect(),
+        several => {
+            let own = several.iter().map(|user| (user.name.clone(), called_after(path, &user.name)));
+            own.chain([(String::new(), path.to_path_buf())]).collect()
+        }
     };
     for (user, path) in &all {
         let user = Some(user.as_str()).filter(|user| !user.is_empty());

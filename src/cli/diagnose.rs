@@ -154,7 +154,9 @@ fn text(found: &Diagnosis) -> String {
     let mut out = format!("looked at: {}\n", found.databases.join(", "));
     for leftover in &found.leftovers {
         out.push_str(&format!("\nLEFT    {} [{}] {}\n", leftover.at, leftover.kind, plain(&leftover.sentence)));
-        out.push_str(&format!("        then: {}\n", plain(&leftover.remedy)));
+        for (number, line) in report::to_do(&leftover.remedy).iter().enumerate() {
+            out.push_str(&format!("        {} {line}\n", if number == 0 { "then:" } else { "     " }));
+        }
     }
     for unseen in &found.unseen {
         out.push_str(&format!("\nUNSEEN  {}\n", plain(unseen)));

@@ -17,8 +17,9 @@ use crate::app::driver::telling::{RunTeller, UNANSWERED};
 use crate::app::driver::{GateAnswer, Reply, RunChannels, now};
 use crate::app::exit_codes::Exit;
 use crate::app::message::{RunEnd, RunMessage};
+use crate::fleet::kubectl::quote;
 use crate::report;
-use crate::runbook::plan::{Gate, ambiguous};
+use crate::runbook::plan::{Confirm, Gate, Plan, ambiguous, answers};
 use crate::runbook::run::record::{Event, Record};
 
 /// Before a sentence that others have followed is printed anew.
@@ -28,10 +29,10 @@ const MOST_SAID: usize = 200;
 
 #[derive(Args, Clone, Debug)]
 pub struct FaceArgs {
-    /// Answer plain confirmations
+    /// Answer every plain question, also of a step at which only a person can look: that one is recorded as asserted
     #[arg(long)]
     pub yes: bool,
-    /// Answer the gate that asks for exactly this text; repeatable
+    /// Answer every gate that asks for exactly this text; repeatable
     #[arg(long, value_name = "TEXT")]
     pub confirm: Vec<String>,
     /// How long to wait at a step that needs a second person (`runs approve`), before the run stops there
@@ -96,13 +97,16 @@ where
     Drive: Future<Output = RunEnd> + Send + 'static,
 {
     let (end, unused) = drive_to_hand_over(face, teller, start).await;
-    warn_of_unused(&unused);
+    // Where it was refused before any gate, the reason is another.
+    if !matches!(end.code, Exit::Refused | Exit::AnotherRun) {
+        warn_of_unused(&unused);
+    }
     end
 }
 
 pub(super) fn warn_of_unused(unused: &BTreeSet<String>) {
     for text in unused {
-        complain(&format!("warning: --confirm {text} answered no gate"));
+        complain(&format!("warning: --confirm {text} answered no gate of this call"));
     }
 }
 
@@ -222,11 +226,33 @@ pub(super) fn flagged(face: &FaceArgs, gate: &Gate, unused: &mut BTreeSet<String
     match &gate.text {
         Some(text) if face.confirm.iter().any(|given| gate.takes(given)) => {
             unused.retain(|given| !gate.takes(given));
-            Some(GateAnswer::Text(text.clone()))
+            Some(GateAnswer::Option { text: text.clone(), option: "--confirm" })
         }
-        None if face.yes => Some(GateAnswer::Text(String::new())),
+        None if face.yes => Some(GateAnswer::Option { text: String::new(), option: "--yes" }),
         Some(_) | None => None,
     }
+}
+
+/// Where the run will stop for a person, since nothing that was given answers there.
+pub(super) fn stops(plan: &Plan, face: &FaceArgs) -> Vec<String> {
+    let mut gates = BTreeSet::new();
+    let mut all = Vec::new();
+    for step in plan.steps.iter().filter(|step| !step.already_so) {
+        let (gate, needs) = match &step.confirm {
+            Confirm::None => continue,
+            Confirm::Plain { gate } if !face.yes => (gate, "--yes".to_owned()),
+            Confirm::Typed { gate, text, short }
+                if !face.confirm.iter().any(|given| answers(Some(text), short.as_deref(), given)) =>
+            {
+                (gate, format!("--confirm {}", quote(text)))
+            }
+            Confirm::Plain { .. } | Confirm::Typed { .. } => continue,
+        };
+        if gates.insert(gate.clone()) {
+            all.push(format!("it will stop before {} and wait for a person ({needs} answers now)", step.id));
+        }
+    }
+    all
 }
 
 /// Flags answer first; then a person, if there is one.

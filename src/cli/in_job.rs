@@ -14,8 +14,10 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 
-use self::ordering::{Ordered, ordered, seen_by_pod, stops};
-use super::face::{FaceArgs, RunOutput, Said, answer, drive_to_hand_over, finish, flagged, told, warn_of_unused};
+use self::ordering::{Ordered, ordered, seen_by_pod};
+use super::face::{
+    FaceArgs, RunOutput, Said, answer, drive_to_hand_over, finish, flagged, stops, told, warn_of_unused,
+};
 use super::shared_options::{Connect, namespace_of};
 use super::signals::{Signals, asked};
 use super::{complain, note, print};
@@ -161,7 +163,7 @@ pub async fn go_on(args: &InArgs, face: &FaceArgs, connect: &Connect, id: &str, 
     if let Some(gate) = &to_drive.gate {
         let by_flag = flagged(face, gate, &mut BTreeSet::new());
         match put(face, gate, by_flag).await {
-            GateAnswer::Text(text) => given = Some((gate.id.clone(), text)),
+            GateAnswer::Text(text) | GateAnswer::Option { text, .. } => given = Some((gate.id.clone(), text)),
             GateAnswer::NotYet | GateAnswer::No => {
                 let need = gate.text.as_ref().map_or("--yes".to_owned(), |text| format!("--confirm {}", quote(text)));
                 let sentence =
@@ -215,7 +217,7 @@ async fn follow_on(
                     }
                     None => GateAnswer::NotYet,
                 };
-                let (Some(gate), GateAnswer::Text(text)) = (gate, said) else {
+                let (Some(gate), Some(text)) = (gate, said.text()) else {
                     teller.ended(&end);
                     return finish(&end, face, connect, teller).await;
                 };

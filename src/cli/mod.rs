@@ -37,9 +37,11 @@ use std::io::Write as _;
 use std::process::ExitCode;
 use std::sync::OnceLock;
 
+use clap::error::{ContextKind, ContextValue};
 use clap::{CommandFactory as _, Parser, Subcommand};
 use tokio::signal::unix::SignalKind;
 
+use crate::runbook::language::definition::SHIPPED;
 use crate::shown::Shown;
 
 /// Exit code of wrong usage.
@@ -126,6 +128,12 @@ pub fn commands() -> clap::Command {
     Cli::command()
 }
 
+/// The shipped runbook that somebody has typed in the place of a command.
+fn runbook_for_command(error: &clap::Error) -> Option<&'static str> {
+    let Some(ContextValue::String(typed)) = error.get(ContextKind::InvalidSubcommand) else { return None };
+    SHIPPED.iter().map(|(id, _)| *id).find(|id| id == typed)
+}
+
 /// Parses the arguments, runs the command and gives its exit code.
 #[expect(clippy::too_many_lines, reason = "one arm for each command")]
 pub fn main() -> ExitCode {
@@ -135,6 +143,9 @@ pub fn main() -> ExitCode {
             if error.use_stderr() {
                 // It repeats what was typed, which may have come from anywhere.
                 note(&error.render().to_string());
+                if let Some(runbook) = runbook_for_command(&error) {
+                    note(&format!("\n{runbook} is a runbook: `tidepilot run {runbook}`\n"));
+                }
                 return ExitCode::from(USAGE);
             }
             let printed = error.print().and_then(|()| std::io::stdout().flush());

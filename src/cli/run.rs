@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::face::{FaceArgs, RunOutput, drive, finish};
+use super::face::{FaceArgs, RunOutput, drive, finish, stops};
 use super::in_job::{self, InArgs};
 use super::plan::{OverruleArgs, code, decode, inputs, pair, sealed};
 use super::shared_options::Connect;
@@ -139,6 +139,12 @@ pub async fn run(args: &RunArgs, connect: &Connect) -> color_eyre::Result<ExitCo
         return Ok(in_job::begin(&args.place, &args.face, connect, &driver, plan, &mut teller).await);
     }
     args.sharing.warn();
+    // Before anything is sent: what a script left out is learnt in time.
+    if !args.face.asks() && plan.refusals().next().is_none() {
+        for stop in stops(&plan, &args.face) {
+            complain(&report::plain(&stop));
+        }
+    }
     let driver = driver.patience(args.face.patience());
     let end = drive(&args.face, &mut teller, |channels| async move { driver.start(plan, channels).await }).await;
     Ok(finish(&end, &args.face, connect, &teller).await)

@@ -381,10 +381,11 @@ async fn found(connect: &Connect, folder: PathBuf) -> OpenWork {
 
 fn table(work: &OpenWork) -> String {
     let (here, others): (Vec<Standing>, Vec<Standing>) = work.runs.iter().cloned().partition(|run| run.here);
-    let mut out = if here.is_empty() { "no runs on this machine\n".into() } else { report::run::list(&here) };
+    let mut out =
+        if here.is_empty() { "no runs on this machine\n".into() } else { report::run::list(&here, client::now()) };
     if !others.is_empty() {
         out.push_str("\nopen in the clusters, of others:\n");
-        out.push_str(&report::run::list(&others));
+        out.push_str(&report::run::list(&others, client::now()));
     }
     let open = report::run::open(&work.runs);
     if !open.is_empty() {

@@ -10,9 +10,10 @@ use super::advice::Advice;
 use super::database::{Database, Member, databases};
 use super::extras::moves_leaders;
 use super::kubectl::kubectl;
+use super::lead::Lead;
 use super::not_seen::{NotSeen, NotSeenKind, NotSeenList};
 use super::removal_impact::details;
-use super::rollout::rollout;
+use super::rollout::{ComponentRollout, component_pods, rollout};
 use super::subject::Subject;
 use super::tidbcluster::TidbCluster;
 use super::tls_toggle::{FORCE_UPGRADE, forced};
@@ -125,7 +126,17 @@ fn members(fleet: &Fleet, database: &Database, found: &mut Vec<Leftover>) {
         let toggled = database.toggled(of).is_some();
         // What is being deleted does not roll, and of a cluster that is not live it is said that it is not seen.
         let rolls = cluster.freshness.is_live() && tc.metadata.deletion_timestamp.is_none() && !toggled;
-        if let Some(open) = rollout(cluster, tc).into_iter().find(|component| !component.settled && rolls) {
+        let open = rollout(cluster, tc).into_iter().find(|component| !component.settled && rolls);
+        // Nothing rolls where a pod starts and ends again: no waiting brings that to an end.
+        let loops =
+            |open: &ComponentRollout| component_pods(cluster, tc, open.component).into_iter().find(|pod| pod.loops());
+        if let Some((open, pod)) = open.as_ref().and_then(|open| Some((open, loops(open)?))) {
+            let (at, name) = (ObjectRef::new(&of.context, &of.namespace, &pod.metadata.name), &pod.metadata.name);
+            let why = pod.trouble().map(|why| format!(": {why}")).unwrap_or_default();
+            let sentence = format!("{}, since {name} starts and ends again{why}", open.reason);
+            let restarts = database.lead == Lead::Leads;
+            add("crash-loop", at.to_string(), sentence, remedy::crash_loop(of, open.component, name, restarts));
+        } else if let Some(open) = open {
             let sentence = format!("a rolling change has not come to its end: {}", open.reason);
             let remedy = match tc.paused() {
                 true => remedy::unpause(of),

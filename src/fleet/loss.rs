@@ -67,6 +67,11 @@ impl Losses {
         self.kube_clusters.iter().filter(move |(_, one)| **one == loss).map(|(context, _)| context.as_str())
     }
 
+    /// What losing each KubeCluster would do, by context; none while no quorum is known to stand.
+    pub fn each(&self) -> impl Iterator<Item = (&str, Loss)> {
+        self.kube_clusters.iter().filter(|_| self.stands).map(|(context, loss)| (context.as_str(), *loss))
+    }
+
     /// Whether every KubeCluster, seen or not, is known to be one that PD can do without.
     pub fn any_may_go(&self) -> bool {
         self.stands && self.worst() == Some(Loss::Survives)

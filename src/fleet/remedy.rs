@@ -5,8 +5,8 @@
 use super::advice::{Advice, RunLine};
 use super::database::{Database, Member};
 use super::dns::Likeness;
-use super::kubectl::{kubectl, place};
-use super::tidbcluster::TidbCluster;
+use super::kubectl::{kubectl, place, quote};
+use super::tidbcluster::{Component, TidbCluster};
 use super::tls_toggle::FORCE_UPGRADE;
 use super::{Fleet, KubeCluster, ObjectRef};
 
@@ -27,6 +27,16 @@ pub fn unforce(database: &Database, of: &ObjectRef) -> String {
         Some(toggle) => toggle.cure(),
         None => format!("{} annotate tidbcluster {} {FORCE_UPGRADE}-", kubectl(of), of.name),
     }
+}
+
+/// Shows why the container of a pod ends again and again; `restarts`: once the reason is gone, it may be started anew alone.
+pub fn crash_loop(of: &ObjectRef, component: Component, pod: &str, restarts: bool) -> Advice {
+    let log = format!("{} logs {} --previous", kubectl(of), quote(pod));
+    if !restarts {
+        return log.into();
+    }
+    let anew = RunLine::run("restart-component").on(of).set("component", component.key()).set("pod", pod);
+    Advice::with(format!("{log}; when the reason is gone: {anew}"), Some(anew))
 }
 
 /// Shows what is on its way there.

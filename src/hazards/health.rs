@@ -4,10 +4,12 @@ use crate::counted::counted;
 use crate::fleet::advice::{Advice, RunLine};
 use crate::fleet::database::StoreRow;
 use crate::fleet::hazard_id::HazardId;
-use crate::fleet::kubectl::kubectl;
+use crate::fleet::kubectl::{kubectl, quote};
 use crate::fleet::lead::Lead;
 use crate::fleet::problem::Problem;
+use crate::fleet::remedy;
 use crate::fleet::rollout::suspended_words;
+use crate::fleet::tidbcluster::Component;
 use crate::fleet::workload::Pod;
 use crate::fleet::{ObjectKey, ObjectRef};
 use crate::hazards::check_context::CheckContext;
@@ -61,17 +63,15 @@ fn sick_pods(scene: &CheckContext<'_>) -> (String, Option<RunLine>) {
     let mut first = None;
     let lines: Vec<String> = placed
         .map(|(of, pod)| {
-            let kubectl = kubectl(&of);
             // It ends again for a reason that its log tells; once that is gone, and while the others are a majority, it is
             // made anew.
             match loops(&of, pod) && scene.database.lead == Lead::Leads {
                 true => {
-                    let anew = RunLine::run("restart-component").on(&of).set("component", "pd").set("pod", pod);
-                    let text = format!("{kubectl} logs {pod} --previous; when the reason is gone: {anew}");
-                    first.get_or_insert(anew);
-                    text
+                    let advice = remedy::crash_loop(&of, Component::Pd, pod, true);
+                    first = first.take().or_else(|| advice.line().cloned());
+                    advice.to_string()
                 }
-                false => format!("{kubectl} describe pod {pod}"),
+                false => format!("{} describe pod {pod}", kubectl(&of)),
             }
         })
         .collect();
@@ -123,7 +123,11 @@ fn not_ready(scene: &CheckContext<'_>) -> Vec<Finding> {
                     format!("{}: {}", ready.status, ready.message),
                     part.seen(),
                 )
-                .then(format!("tidepilot --context {} -n {} status", part.of.context, part.of.namespace))
+                .then(format!(
+                    "{} describe tidbcluster {} # its conditions and events say what it waits for",
+                    kubectl(part.of),
+                    quote(&part.of.name)
+                ))
         })
         .collect()
 }

@@ -325,16 +325,11 @@ fn one(out: &mut String, finding: &Finding, chinese: bool) {
         None => hang(out, "  why   ", finding.why),
     }
     // A command line is copied as it stands, so it is not broken.
-    let at = ["kubectl ", "tidepilot "].iter().filter_map(|word| finding.what_to_do.find(word)).min();
-    let (words, command) = finding.what_to_do.split_at(at.unwrap_or(finding.what_to_do.len()));
-    match (words.trim(), command) {
-        (words, "") => hang(out, "  do    ", words),
-        ("", command) => {
-            let _ = writeln!(out, "  do    {}", plain(command));
-        }
-        (words, command) => {
-            hang(out, "  do    ", words);
-            let _ = writeln!(out, "        {}", plain(command));
+    for (number, line) in super::to_do(&finding.what_to_do).iter().enumerate() {
+        let head = if number == 0 { "  do    " } else { "        " };
+        match line.starts_with("kubectl ") || line.starts_with("tidepilot ") {
+            true => drop(writeln!(out, "{head}{line}")),
+            false => hang(out, head, line),
         }
     }
     out.push('\n');

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use crate::fleet::Fleet;
 use crate::fleet::certificate_list::certificates;
 use crate::fleet::database::{Database, databases};
+use crate::fleet::loss::Loss;
 use crate::hazards::Checked;
 use crate::runbook::run::standing::Standing;
 
@@ -127,6 +128,14 @@ fn of_databases(databases: &[Database]) -> Vec<Metric> {
     let mut healthy = Metric::new("tidepilot_pd_members_healthy", "Members that are known to be healthy.");
     let mut tolerates =
         Metric::new("tidepilot_pd_tolerates", "Further members that may fail before PD decides nothing.");
+    let mut survives = Metric::new(
+        "tidepilot_pd_survives_loss",
+        "1: PD keeps a majority without that KubeCluster; 0: it does not; absent where that is not known.",
+    );
+    let mut replicas = Metric::new(
+        "tidepilot_region_replicas_in_cluster",
+        "Replicas of one region that may be in that KubeCluster, where losing it may stop regions; absent where it does not.",
+    );
     let mut quorum = Metric::new("tidepilot_pd_quorum", "1: a majority is healthy.");
     let mut drift = Metric::new("tidepilot_pd_peer_url_drift", "Members whose peerURL is not as it has to be.");
     let mut agree = Metric::new("tidepilot_pd_agree", "1: every PD pod that answered lists the same members.");
@@ -142,14 +151,23 @@ fn of_databases(databases: &[Database]) -> Vec<Metric> {
             tolerates.set(&of, count(database.quorum.tolerate));
             quorum.set(&of, number(database.quorum.stands()));
             agree.set(&of, number(database.agree));
+            for (cluster, loss) in database.losses.each().filter(|(_, loss)| *loss != Loss::Unknown) {
+                survives.set(&[of[0], of[1], ("cluster", cluster)], number(loss == Loss::Survives));
+            }
             drift.set(&of, count(database.members.iter().filter(|member| member.drift).count()));
+        }
+        for loss in database.region_losses.iter().flatten() {
+            replicas.set(
+                &[of[0], of[1], ("cluster", &loss.kube_cluster)],
+                count(usize::try_from(loss.replicas).unwrap_or(usize::MAX)),
+            );
         }
         for row in &database.stores {
             let kind = if row.store.tiflash { "tiflash" } else { "tikv" };
             stores.add(&[of[0], of[1], ("kind", kind), ("state", &row.store.state)]);
         }
     }
-    vec![members, healthy, tolerates, quorum, drift, agree, stores, unseen]
+    vec![members, healthy, tolerates, survives, replicas, quorum, drift, agree, stores, unseen]
 }
 
 fn of_findings(checked: &Checked) -> Vec<Metric> {

@@ -46,6 +46,24 @@ pub fn plain(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '·' } else { c }).collect()
 }
 
+/// What is to be done, in lines of which each that is a command can be copied as it stands; words between commands become a comment.
+pub fn to_do(text: &str) -> Vec<String> {
+    const COMMANDS: [&str; 2] = ["kubectl ", "tidepilot "];
+    let command = |text: &str| COMMANDS.iter().filter_map(|word| text.find(word)).min();
+    let mut lines: Vec<String> = Vec::new();
+    for piece in text.split("; ") {
+        match (command(piece), lines.last_mut()) {
+            (Some(0), _) | (None, None) => lines.push(plain(piece)),
+            (Some(at), None) => lines.extend([plain(piece[..at].trim_end()), plain(&piece[at..])]),
+            (Some(at), Some(_)) if piece[..at].ends_with(": ") => {
+                lines.extend([format!("# {}", plain(piece[..at].trim_end())), plain(&piece[at..])]);
+            }
+            (_, Some(last)) => *last = format!("{last}; {}", plain(piece)),
+        }
+    }
+    lines
+}
+
 /// The same, but line ends stay.
 pub fn plain_lines(text: &str) -> String {
     text.split('\n').map(plain).collect::<Vec<_>>().join("\n")

@@ -16,7 +16,14 @@ use crate::runbook::plan::{CheckResult, CheckState, Confirm, Plan, PlannedStep, 
 
 /// `pd-agrees (All PD pods list the same members)`: the id is what `--accept` takes.
 pub fn named(check: &CheckResult) -> String {
-    if check.title.is_empty() { check.id.clone() } else { format!("{} ({})", check.id, check.title) }
+    let title = &check.title;
+    match check.state {
+        _ if title.is_empty() => check.id.clone(),
+        // What was found is mostly the contrary of the title.
+        CheckState::Refused => format!("{} (required: {title})", check.id),
+        CheckState::Warning => format!("{} (expected: {title})", check.id),
+        CheckState::Passed | CheckState::Accepted => format!("{} ({title})", check.id),
+    }
 }
 
 /// What it is about, and what it found.
@@ -93,7 +100,10 @@ fn verdict(plan: &Plan) -> String {
     match (plan.refusals().count(), plan.changes()) {
         (0, 0) => "Nothing to do: everything is already so.".to_owned(),
         (0, changes) => format!("{} to make. Nothing has been sent yet.", counted(changes, "change")),
-        (refusals, _) => format!("Refused by {}: nothing will be sent.", counted(refusals, "check")),
+        (refusals, _) => {
+            let ids: Vec<&str> = plan.refusals().map(|check| check.id.as_str()).collect();
+            format!("Refused by {}: {}. Nothing will be sent.", counted(refusals, "check"), ids.join(", "))
+        }
     }
 }
 

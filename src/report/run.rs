@@ -105,8 +105,8 @@ pub fn matrix(evidence: &Value) -> Vec<String> {
     network::table(&ways).iter().map(|row| super::plain(row)).collect()
 }
 
-/// The list of runs.
-pub fn list(all: &[Standing]) -> String {
+/// The list of runs; one that is open lasts until `now`.
+pub fn list(all: &[Standing], now: Timestamp) -> String {
     let rows: Vec<Vec<String>> = all
         .iter()
         .map(|run| {
@@ -119,7 +119,7 @@ pub fn list(all: &[Standing]) -> String {
                 },
                 run.target.clone(),
                 if known { run.opened.strftime("%Y-%m-%d %H:%M").to_string() } else { "-".to_owned() },
-                if known { lasted(run.opened, run.latest) } else { "-".to_owned() },
+                if known { lasted(run.opened, if run.open { now } else { run.latest }) } else { "-".to_owned() },
                 if run.who.is_empty() { "-".to_owned() } else { run.who.clone() },
                 format!("{}/{}", run.completed, run.steps),
                 run.driven_by(),

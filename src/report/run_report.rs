@@ -186,8 +186,13 @@ fn who(record: &Record) -> Option<String> {
 fn confirmations(out: &mut String, records: &[Record], approvals: &[Seen]) {
     let mut rows = String::new();
     for record in records {
-        if let Event::Confirmed { gate, text } = &record.event {
-            let how = text.as_ref().map_or_else(|| "answered yes".to_owned(), |text| format!("typed {text}"));
+        if let Event::Confirmed { gate, text, option } = &record.event {
+            let how = match (text, option) {
+                (None, None) => "answered yes".to_owned(),
+                (Some(text), None) => format!("typed {text}"),
+                (None, Some(option)) => format!("{option} on the command line"),
+                (Some(text), Some(option)) => format!("{option} {text} on the command line"),
+            };
             let _ = writeln!(rows, "| {} | {} | {} |", record.at, cell(gate), cell(&how));
         }
         if let Event::AwaitsApproval { step, attempt, by, .. } = &record.event {
@@ -203,7 +208,7 @@ fn confirmations(out: &mut String, records: &[Record], approvals: &[Seen]) {
         }
     }
     if !rows.is_empty() {
-        let _ = write!(out, "\n## Confirmed by a person\n\n| when | gate | how |\n|---|---|---|\n{rows}");
+        let _ = write!(out, "\n## Confirmations\n\n| when | gate | how |\n|---|---|---|\n{rows}");
     }
 }
 

@@ -133,7 +133,9 @@ impl Driver {
         }
         let Some(gate) = trial.gate_of_undo() else { return Ok(None) };
         loop {
-            match (ask(channels, &gate).await.text(), &gate.text) {
+            let said = ask(channels, &gate).await;
+            let option = said.option().map(str::to_owned);
+            match (said.text(), &gate.text) {
                 (None, wanted) => {
                     let need = need(wanted.as_ref());
                     let sentence = format!(
@@ -145,7 +147,7 @@ impl Driver {
                 (Some(typed), Some(wanted)) if typed != *wanted => {}
                 (Some(typed), wanted) => {
                     let text = wanted.as_ref().map(|_| typed);
-                    return Ok(Some(Event::Confirmed { gate: gate.id, text }));
+                    return Ok(Some(Event::Confirmed { gate: gate.id, text, option }));
                 }
             }
         }

@@ -91,6 +91,8 @@ pub struct Reply {
 pub enum GateAnswer {
     /// What was typed; empty for a plain gate.
     Text(String),
+    /// The same, by an option of the command line.
+    Option { text: String, option: &'static str },
     /// No answer: the run waits here.
     NotYet,
     /// An explicit no: a run that has sent nothing is over with it.
@@ -101,8 +103,16 @@ impl GateAnswer {
     /// What was typed, where it was answered.
     pub fn text(self) -> Option<String> {
         match self {
-            GateAnswer::Text(text) => Some(text),
+            GateAnswer::Text(text) | GateAnswer::Option { text, .. } => Some(text),
             GateAnswer::NotYet | GateAnswer::No => None,
+        }
+    }
+
+    /// The option of the command line that answered.
+    pub fn option(&self) -> Option<&'static str> {
+        match self {
+            GateAnswer::Option { option, .. } => Some(option),
+            GateAnswer::Text(_) | GateAnswer::NotYet | GateAnswer::No => None,
         }
     }
 }

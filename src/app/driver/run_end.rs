@@ -12,7 +12,6 @@ use crate::runbook::run::engine::{Run, StepState, Stop};
 use crate::runbook::run::record::{How, Outcome, PauseReason};
 use crate::runbook::run::ways::{self, Line, WayOn};
 
-#[expect(clippy::too_many_lines, reason = "one arm for each end")]
 pub(super) fn stopped(run: &Run, stop: Stop) -> RunEnd {
     match stop {
         Stop::Finished(Outcome::Done) if !run.ways().is_empty() => {
@@ -20,17 +19,7 @@ pub(super) fn stopped(run: &Run, stop: Stop) -> RunEnd {
             let code = if ways.iter().all(RouteProbe::good) { Exit::Done } else { Exit::NotGood };
             end(&run.id, code, format!("done: {}", verdict(&ways)))
         }
-        Stop::Finished(Outcome::Done) => {
-            let sentence = match run.skipped() {
-                0 if run.completed() == 1 => "done: 1 step, verified".to_owned(),
-                0 => format!("done: {}, each verified", counted(run.completed(), "step")),
-                skipped => format!(
-                    "done: {} verified; {skipped} skipped, and what was to be proved by that is not proved",
-                    counted(run.completed() - skipped, "step")
-                ),
-            };
-            end(&run.id, Exit::Done, sentence)
-        }
+        Stop::Finished(Outcome::Done) => end(&run.id, Exit::Done, done(run)),
         Stop::Finished(Outcome::NothingToDo) => {
             end(&run.id, Exit::Done, "nothing to do: every step was already so".into())
         }
@@ -92,6 +81,25 @@ fn named(run: &Run, id: &str) -> String {
 }
 
 /// A run that a person refused at a gate before anything was sent: closed, like one that was abandoned.
+/// What was verified, and what was not.
+fn done(run: &Run) -> String {
+    let asserted: Vec<&str> = run.asserted_steps().collect();
+    let word = match asserted.len() {
+        0 => String::new(),
+        1 => format!("; {} is done only on the word of whoever answered", asserted[0]),
+        _ => format!("; {} are done only on the word of whoever answered", asserted.join(", ")),
+    };
+    match (run.skipped(), run.completed()) {
+        (0, 1) if asserted.is_empty() => "done: 1 step, verified".to_owned(),
+        (0, all) if asserted.is_empty() => format!("done: {}, each verified", counted(all, "step")),
+        (0, all) => format!("done: {} verified{word}", counted(all - asserted.len(), "step")),
+        (skipped, all) => format!(
+            "done: {} verified{word}; {skipped} skipped, and what was to be proved by that is not proved",
+            counted(all - skipped - asserted.len(), "step")
+        ),
+    }
+}
+
 pub(super) fn declined(run: &Run) -> RunEnd {
     let sentence = "nothing was sent: you answered no, and the run is closed as abandoned".to_owned();
     RunEnd { asked: true, ..end(&run.id, Exit::Refused, sentence) }

@@ -326,7 +326,8 @@ impl<H: Hands> Loop<'_, H> {
                 Err(unwritten) => Then::End(Ending::Unwritten(unwritten)),
             };
         }
-        Then::Later(Next::Input(Input::Answered { gate, text: said.text() }))
+        let option = said.option();
+        Then::Later(Next::Input(Input::Answered { gate, text: said.text(), option }))
     }
 
     async fn wait(&mut self, time: Duration, sentence: String, stalled: Duration, about: About) -> Then {

@@ -7,16 +7,15 @@ use std::collections::BTreeSet;
 
 use super::super::plan::sealed;
 use super::super::shared_options::{Connect, Language, PdAccessArg};
-use super::{FaceArgs, Laptop, usual_image};
+use super::{Laptop, usual_image};
 use crate::app::driver::jobs::ToDrive;
 use crate::app::driver::now;
 use crate::client::jobs::access::{Access, Unknown};
 use crate::client::jobs::manifest::Order;
 use crate::counted::counted;
-use crate::fleet::kubectl::quote;
+use crate::runbook::plan::Plan;
 use crate::runbook::plan::digest::{digest, moved};
 use crate::runbook::plan::overrule;
-use crate::runbook::plan::{Confirm, Plan, answers};
 
 /// An order, and what is to be said of it before it is submitted.
 pub(super) struct Ordered {
@@ -192,26 +191,4 @@ fn hours(seconds: u64) -> String {
         minutes @ 0..=90 => counted(usize::try_from(minutes).unwrap_or_default(), "minute"),
         minutes => counted(usize::try_from(minutes / 60).unwrap_or_default(), "hour"),
     }
-}
-
-/// Where the run will stop for a person, since nothing that was given answers there.
-pub(super) fn stops(plan: &Plan, face: &FaceArgs) -> Vec<String> {
-    let mut gates = BTreeSet::new();
-    let mut all = Vec::new();
-    for step in plan.steps.iter().filter(|step| !step.already_so) {
-        let (gate, needs) = match &step.confirm {
-            Confirm::None => continue,
-            Confirm::Plain { gate } if !face.yes => (gate, "--yes".to_owned()),
-            Confirm::Typed { gate, text, short }
-                if !face.confirm.iter().any(|given| answers(Some(text), short.as_deref(), given)) =>
-            {
-                (gate, format!("--confirm {}", quote(text)))
-            }
-            Confirm::Plain { .. } | Confirm::Typed { .. } => continue,
-        };
-        if gates.insert(gate.clone()) {
-            all.push(format!("it will stop before {} and wait for a person ({needs} answers now)", step.id));
-        }
-    }
-    all
 }

@@ -33,7 +33,7 @@ pub enum LedgerError {
     BadName { found: String },
     #[error("there is already a journal of run {run} in {}; resume it, or take another id", dir.display())]
     Exists { run: String, dir: PathBuf },
-    #[error("there is no journal of run {run} in {}; one that was begun on another machine is gone on with by `tidepilot runs take-over {run}`", dir.display())]
+    #[error("there is no journal of run {run} in {}; `tidepilot runs list` names the runs that are known, and one that was begun on another machine is gone on with by `tidepilot runs take-over {run}`", dir.display())]
     Missing { run: String, dir: PathBuf },
     #[error("run {run} is being driven by another process; wait for it or stop it, there is no unlock")]
     Held { run: String },

@@ -234,7 +234,7 @@ mod tests {
 
     #[test]
     fn an_approval_is_used_up_by_the_attempt_that_it_is_for() {
-        let confirmed = || Event::Confirmed { gate: "p/move".into(), text: None };
+        let confirmed = || Event::Confirmed { gate: "p/move".into(), text: None, option: None };
         let begun = || vec![leased("ann", Some(NamedBy::Server)), confirmed(), asked(1)];
         let wanted = |run: &Run| run.approval_wanted(&run.plan.steps[0]).map(|wanted| wanted.attempt);
         let waits =
@@ -267,7 +267,7 @@ mod tests {
 
     #[test]
     fn what_an_earlier_tidepilot_recorded_is_read_and_lets_nothing_through() {
-        let confirmed = || Event::Confirmed { gate: "p/move".into(), text: None };
+        let confirmed = || Event::Confirmed { gate: "p/move".into(), text: None, option: None };
         let run = run_after(vec![leased("ann", None), confirmed(), approved(None, 1)]);
         let wanted = run.approval_wanted(&run.plan.steps[0]).expect("still wanted");
         assert_eq!(wanted.confirmed_by, None);

@@ -26,10 +26,12 @@ pub enum Input<'a> {
         step: String,
         ways: Vec<RouteProbe>,
     },
-    /// `Some(text)`: the gate was answered, with what was typed (empty for a plain one); `None`: nobody answers.
+    /// `Some(text)`: the gate was answered, with what was typed (empty for a plain one); `None`: nobody answers. `option`: the
+    /// option of the command line that answered it.
     Answered {
         gate: Gate,
         text: Option<String>,
+        option: Option<&'static str>,
     },
     /// Every approval of the run that is in the cluster.
     Approvals {

@@ -58,7 +58,7 @@ impl Run {
             Input::Performed(answer) => self.performed(answer),
             Input::Probed { step, lines } => self.probed(&step, &lines, stop_asked, now),
             Input::Crossed { step, ways } => self.crossed(&step, &ways, stop_asked, now),
-            Input::Answered { gate, text } => answered(gate, text),
+            Input::Answered { gate, text, option } => answered(gate, text, option),
             Input::Approvals { wanted, found } => approval_needed::found(&wanted, &found),
             Input::Stalled { about, sentence, since } => {
                 let since = since.map_or_else(String::new, |at| format!(" (since {} UTC)", at.strftime("%H:%M:%S")));

@@ -143,13 +143,14 @@ pub(in crate::runbook) fn overwrite_gate(step: &str) -> String {
     format!("overwrite/{step}")
 }
 
-pub(in crate::runbook) fn answered(gate: Gate, text: Option<String>) -> Vec<Effect> {
+pub(in crate::runbook) fn answered(gate: Gate, text: Option<String>, option: Option<&str>) -> Vec<Effect> {
     match (&gate.text, text) {
         (_, None) => vec![Effect::Stop(Stop::AtGate(gate))],
         (Some(wanted), Some(typed)) if *wanted != typed => vec![Effect::Ask(gate)],
         (wanted, Some(typed)) => {
             let text = wanted.as_ref().map(|_| typed);
-            vec![Effect::Append(Event::Confirmed { gate: gate.id, text }), Effect::Observe]
+            let option = option.map(str::to_owned);
+            vec![Effect::Append(Event::Confirmed { gate: gate.id, text, option }), Effect::Observe]
         }
     }
 }

@@ -309,6 +309,12 @@ impl Run {
         self.plan.steps.iter().filter(skipped).map(|step| step.id.as_str())
     }
 
+    /// Steps that are done on somebody's word, by id.
+    pub fn asserted_steps(&self) -> impl Iterator<Item = &str> {
+        let asserted = |step: &&PlannedStep| matches!(self.state(&step.id), StepState::Completed(How::Asserted));
+        self.plan.steps.iter().filter(asserted).map(|step| step.id.as_str())
+    }
+
     /// Completed steps of the plan, those that were left out among them.
     pub fn completed(&self) -> usize {
         self.plan.steps.iter().filter(|step| matches!(self.state(&step.id), StepState::Completed(_))).count()

@@ -71,6 +71,9 @@ pub enum Event {
     Confirmed {
         gate: String,
         text: Option<String>,
+        /// The option of the command line that answered it; absent: it was answered where it was asked, or (before 0.2) either.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        option: Option<String>,
     },
     /// The gate was confirmed, and a second person is asked to approve this step (with its item) for this attempt. The
     /// hash of the line before is what their approval has to name.
@@ -219,6 +222,8 @@ pub enum How {
     Observed,
     /// A person said so, and then we saw it.
     ByHand,
+    /// A person said so, or an option of the command line did, and nothing here can look.
+    Asserted,
     /// Left out by a person, who gave this reason. Nothing is known about the world.
     Skipped { reason: String },
 }
@@ -232,6 +237,7 @@ impl How {
             How::Adopted => "found done",
             How::Observed => "seen",
             How::ByHand => "done by hand",
+            How::Asserted => "asserted",
             How::Skipped { .. } => "skipped",
         }
     }

@@ -52,6 +52,9 @@ pub fn remaining(run: &str, plan: &Plan, undoing: Option<&[PlannedStep]>, record
     if let Some(document) = &plan.document {
         let _ = writeln!(out, "# {}", comment(&document.mark()));
     }
+    if left.iter().any(|step| step.pre.iter().chain(&step.post).chain(&step.until).any(|one| one.say.is_some())) {
+        out.push_str("# In what has to be looked at, … stands for what is found at that time.\n");
+    }
     if undoing.is_some() {
         out.push_str("# The run is being undone: these steps put back what it sent.\n");
     }
@@ -84,7 +87,7 @@ pub fn remaining(run: &str, plan: &Plan, undoing: Option<&[PlannedStep]>, record
             out.push_str("# It was sent once and its end is not known: look first.\n");
         }
         for pre in &step.pre {
-            let _ = writeln!(out, "# {}", held("stop here if", pre));
+            let _ = writeln!(out, "# {}", held("do not go on while this is so", pre));
         }
         if step.approvers > 1 && !approved.contains(step.id.as_str()) {
             guarded(&mut out, run, step, plan, &known);
@@ -92,7 +95,7 @@ pub fn remaining(run: &str, plan: &Plan, undoing: Option<&[PlannedStep]>, record
             known.lines(&mut out, step);
         }
         for post in &step.post {
-            let _ = writeln!(out, "# {}", held("not good yet as long as", post));
+            let _ = writeln!(out, "# {}", held("done only when this is no longer so", post));
         }
     }
     out
@@ -205,8 +208,8 @@ mod tests {
     fn conditions_are_said_in_words() {
         let condition = |say: Option<&str>| Condition { check: "pd.size == 3".into(), say: say.map(str::to_owned) };
         let said =
-            held("stop here if", &condition(Some("PD has ${pd.members.filter(m, {'a': m}.a)} of ${pd.size}, not 3")));
-        assert_eq!(said, "stop here if: PD has … of …, not 3");
+            held("not while", &condition(Some("PD has ${pd.members.filter(m, {'a': m}.a)} of ${pd.size}, not 3")));
+        assert_eq!(said, "not while: PD has … of …, not 3");
         assert_eq!(held("wait", &condition(None)), "the runbook's expression pd.size == 3 has to hold");
     }
 }

@@ -340,8 +340,14 @@ fn words<'a>(event: &'a Event, name: &dyn Fn(&str) -> String) -> (Option<&'a str
             format!("lease taken by {by} in {}", places.join(", "))
         }
         Event::TakenOver { by, from, moves, .. } => format!("taken over from {from} by {by}{}", moved(moves.as_ref())),
-        Event::Confirmed { gate, text: Some(text) } => format!("confirmed {gate} by typing {text}"),
-        Event::Confirmed { gate, text: None } => format!("confirmed {gate}"),
+        Event::Confirmed { gate, text: Some(text), option: None } => format!("confirmed {gate} by typing {text}"),
+        Event::Confirmed { gate, text: Some(text), option: Some(option) } => {
+            format!("confirmed {gate} by the option {option} {text}")
+        }
+        Event::Confirmed { gate, text: None, option: None } => format!("confirmed {gate}"),
+        Event::Confirmed { gate, text: None, option: Some(option) } => {
+            format!("confirmed {gate} by the option {option}")
+        }
         Event::Approved { gate, step, attempt, by, vouched, .. } => {
             let what = step.as_ref().map_or_else(|| gate.clone(), |step| format!("{} (attempt {attempt})", name(step)));
             format!("{what} approved by {by} ({})", vouched.words())
@@ -376,6 +382,7 @@ fn completed(how: &How) -> String {
         How::Adopted => "found done, adopted".to_owned(),
         How::Observed => "seen".to_owned(),
         How::ByHand => "done by hand, and verified".to_owned(),
+        How::Asserted => "asserted by whoever answered; nothing here can verify it".to_owned(),
         How::Skipped { reason } => format!("skipped: {reason}"),
     }
 }

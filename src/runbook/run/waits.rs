@@ -41,7 +41,11 @@ impl Run {
             {
                 return vec![Effect::Ask(gate)];
             }
-            let how = if claimed { How::ByHand } else { How::Observed };
+            let how = match (claimed, step.until.is_empty()) {
+                (true, _) => How::ByHand,
+                (false, true) => How::Asserted,
+                (false, false) => How::Observed,
+            };
             let until: Vec<&String> = step.until.iter().map(|until| &until.check).collect();
             return self.complete(step, how, json!({ "until": until }), facts, now);
         };
