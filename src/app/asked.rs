@@ -88,8 +88,8 @@ impl App {
             let text = format!("{} has no input {strange:?}; it has {}", runbook.id, names.join(", "));
             return self.say(Level::Bad, text);
         }
-        // Nothing was pointed at but by the line itself.
-        let tidb_cluster = on.and_then(|(_, of)| of);
+        // Beside the TidbCluster under the cursor nothing is pointed at but by the line itself.
+        let tidb_cluster = on.and_then(|(_, of)| of).or_else(|| self.known_here()?.tidb_cluster);
         self.hint = Known { tidb_cluster, named: asked.inputs, runbook: Some(asked.id), ..Known::default() };
         self.open_form(index, None);
     }

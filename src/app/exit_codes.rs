@@ -14,7 +14,7 @@ pub enum Exit {
     AnotherRun,
     Foreign,
     Undone,
-    /// Every step is done, and what was to be verified is not so.
+    /// Every step is done, but what was to be verified does not hold.
     NotGood,
 }
 
@@ -67,7 +67,7 @@ impl Exit {
             }
             Exit::Foreign => "somebody else changed what the run was about to change",
             Exit::Undone => "undone",
-            Exit::NotGood => "done, and what was to be verified is not so",
+            Exit::NotGood => "done, but what was to be verified does not hold",
         }
     }
 }

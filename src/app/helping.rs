@@ -175,9 +175,14 @@ impl App {
 
     /// What is known where the list of runbooks was asked for: of the view behind it.
     pub(super) fn take_hint(&mut self) {
-        if matches!(self.view_scope(), Scope::Matrix | Scope::List | Scope::Text) && *self.view() != View::Runbooks {
-            self.hint = self.known();
+        if let Some(known) = self.known_here().filter(|_| *self.view() != View::Runbooks) {
+            self.hint = known;
         }
+    }
+
+    /// What is under the cursor of a list, the matrix or a page; `None`: there is something else in front.
+    pub(super) fn known_here(&self) -> Option<Known> {
+        matches!(self.view_scope(), Scope::Matrix | Scope::List | Scope::Text).then(|| self.known())
     }
 
     /// Whether a runbook may be about the pod that is known alone, or about all like it: two things to offer.

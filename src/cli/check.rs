@@ -52,7 +52,7 @@ pub struct CheckArgs {
     /// Seconds between two looks of --watch
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..), requires = "watch")]
     every: u64,
-    /// Command for the shell, run whenever the findings are others than before; the JSON is its standard input
+    /// Command for the shell, run whenever the findings change; the JSON is its standard input
     #[arg(long, value_name = "CMD", requires = "watch")]
     on_change: Option<String>,
     #[command(flatten)]

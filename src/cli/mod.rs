@@ -68,13 +68,13 @@ enum Command {
     /// Everything on an embedded simulated fleet: learn, rehearse, reproduce
     #[command(after_help = manual::DEMO)]
     Demo(demo::DemoArgs),
-    /// Every KubeCluster and Database, once or with --watch
+    /// Show the health of every KubeCluster and Database, once or with --watch
     #[command(after_help = manual::STATUS)]
     Status(status::StatusArgs),
     /// What is wrong or risky in the fleet, or in YAML before it is applied (--file)
     #[command(after_help = manual::CHECK)]
     Check(check::CheckArgs),
-    /// What interrupted work lies around, and what finishes or undoes it
+    /// List interrupted work, and the command that finishes or undoes it
     #[command(after_help = manual::DIAGNOSE)]
     Diagnose(diagnose::DiagnoseArgs),
     /// What a runbook would do, before anything is sent
@@ -92,7 +92,7 @@ enum Command {
     /// The least rights that a run needs, as Roles for kubectl
     #[command(after_help = manual::RBAC)]
     Rbac(rbac::RbacArgs),
-    /// Texts for what tidepilot does not touch itself: coredns
+    /// Print configuration that you apply yourself: coredns
     #[command(after_help = manual::RENDER)]
     Render(render::RenderArgs),
     /// The runbooks: list, show, lint, schema, new

@@ -38,7 +38,8 @@ pub struct PlanArgs {
 /// What a person decides against a check.
 #[derive(Args, Debug)]
 pub struct OverruleArgs {
-    /// Overrule this check: only one that refuses for a reading, never proof, quorum, identity or data; repeatable
+    /// Overrule this check; repeatable. Only a check that refuses by a reading (what a text says), never one that rests on
+    /// proof or guards quorum, identity or data
     #[arg(long, value_name = "CHECK", requires = "reason")]
     accept: Vec<String>,
     /// Why; it is journalled and shown in plan, report and approval. One for each --accept, in their order

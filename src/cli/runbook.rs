@@ -14,6 +14,7 @@ use crate::counted::counted;
 use crate::files::{self, Allowed};
 use crate::report::table::table;
 use crate::report::{self, plain};
+use crate::runbook::language::definition::SHIPPED;
 use crate::runbook::language::lint::{Finding, json, lint};
 use crate::runbook::language::schema::{schema, skeleton};
 
@@ -33,6 +34,9 @@ enum RunbookCommand {
     Show {
         /// Name of the runbook (`tidepilot runbook list`)
         id: String,
+        /// The one inside the program, also where a file of yours stands in its place
+        #[arg(long)]
+        shipped: bool,
     },
     /// Look a document over on sample fleets; exit 0 usable, 4 not
     #[command(after_help = manual::RUNBOOK_LINT)]
@@ -76,7 +80,14 @@ pub fn run(args: &RunbookArgs, connect: &Connect) -> color_eyre::Result<ExitCode
             list(&catalog);
             Ok(ExitCode::SUCCESS)
         }
-        RunbookCommand::Show { id } => Ok(text_of(&catalog, id)),
+        RunbookCommand::Show { id, shipped: false } => Ok(text_of(&catalog, id)),
+        RunbookCommand::Show { id, shipped: true } => match SHIPPED.iter().find(|(name, _)| name == id) {
+            Some((_, text)) => {
+                print(text);
+                Ok(ExitCode::SUCCESS)
+            }
+            None => Ok(fail(&format!("no shipped runbook {id:?}: `tidepilot runbook list`"), Exit::Refused.code())),
+        },
         RunbookCommand::Lint { file, output } => match files::read_text(file, Allowed::PlainOrPipe, LONGEST) {
             Ok(text) => show(file, &lint(&file.display().to_string(), &text), *output),
             Err(error) => Ok(fail(&error.to_string(), USAGE)),
@@ -90,6 +101,11 @@ pub fn run(args: &RunbookArgs, connect: &Connect) -> color_eyre::Result<ExitCode
             let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
             if id.is_empty() || id.len() > 60 || !id.bytes().all(plain) {
                 return Ok(fail(&format!("{id:?}: expected lower-case letters, digits and '-'"), USAGE));
+            }
+            if SHIPPED.iter().any(|(name, _)| name == id) {
+                complain(&format!(
+                    "{id} ships with tidepilot: a file of that name in your runbooks stands in its place, as a fork"
+                ));
             }
             print(&skeleton(id));
             Ok(ExitCode::SUCCESS)
@@ -184,6 +200,6 @@ fn show(file: &Path, findings: &[Finding], output: LintOutput) -> color_eyre::Re
             Exit::Refused.code(),
         ));
     }
-    complain(&format!("{}: in order, {}", file.display(), counted(findings.len(), "warning")));
+    complain(&format!("{}: valid, {}", file.display(), counted(findings.len(), "warning")));
     Ok(ExitCode::SUCCESS)
 }

@@ -37,7 +37,7 @@ pub struct Connect {
         value_name = "NAME"
     )]
     pub namespace: Option<String>,
-    /// Refuse every write, in the transport
+    /// Refuse every write before it is sent, also one by a bug of ours
     #[arg(long, global = true, help_heading = "Global options", env = "TIDEPILOT_READ_ONLY", value_parser = clap::builder::BoolishValueParser::new(), num_args = 0..=1, default_value_t = false, default_missing_value = "true", require_equals = true)]
     pub read_only: bool,
     /// CA for PD's TLS instead of the Secret X-cluster-client-secret
@@ -56,8 +56,8 @@ pub struct Connect {
     /// Key of the client certificate
     #[arg(long, global = true, help_heading = "Global options", value_name = "FILE", requires = "pd_ca")]
     pub pd_key: Option<PathBuf>,
-    /// How PD is asked: directly at its pods' addresses, through the API server, or auto: directly where PD proves there who
-    /// it is (default: port-forward)
+    /// How PD is asked: direct (at its pods' addresses), port-forward (through the API server), or auto: direct where PD's
+    /// identity can be verified there, else port-forward (default: port-forward)
     #[arg(long, global = true, help_heading = "Global options", value_enum, value_name = "HOW")]
     pub pd_access: Option<PdAccessArg>,
     /// Only ASCII on the console's screen

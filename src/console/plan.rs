@@ -116,7 +116,7 @@ pub fn felt(page: &mut Page, app: &App, theme: Theme, restart: &Restart, indent:
         page.hang(vec![span(indent, theme.style(Role::Dim))], &sentence, theme.style(Role::Dim), room);
     }
     let Some(longest) = restart.longest else { return };
-    let longest = format!("the run waits {longest} min for it at the most; how long it takes is not foretold");
+    let longest = format!("timeout {longest} min; how long it takes is not known beforehand");
     page.hang(vec![span(indent, theme.style(Role::Dim))], &longest, theme.style(Role::Dim), room);
 }
 
@@ -148,9 +148,9 @@ pub fn sums(plan: &Plan) -> String {
     }
     text.push_str(&format!("; {}", counted(plan.steps.len(), "step")));
     match (plan.steps.len(), asked) {
-        (1, 1) => text.push_str(", asked"),
-        (_, 0) => text.push_str(", none of them asked"),
-        _ => text.push_str(&format!(", {asked} of them asked")),
+        (1, 1) => text.push_str(", to be confirmed"),
+        (_, 0) => text.push_str(", none to be confirmed"),
+        _ => text.push_str(&format!(", {asked} to be confirmed")),
     }
     if already > 0 {
         text.push_str(&format!(", {already} already so"));

@@ -187,11 +187,11 @@ fn entry_line(theme: Theme, plan: &Plan, entry: &Entry<'_>, chosen: bool, room: 
 fn doing(step: &PlannedStep) -> (&'static str, Level) {
     match (&step.confirm, step.action.writes()) {
         _ if step.already_so => ("already so", Level::Good),
-        (Confirm::Typed { .. }, _) => ("asks, typed", Level::Bad),
+        (Confirm::Typed { .. }, _) => ("asks: type it", Level::Bad),
         (Confirm::Plain { .. }, _) => ("asks", Level::Working),
         (Confirm::None, true) => ("sends", Level::Working),
         (Confirm::None, false) if step.action.awaits() => ("waits", Level::Done),
-        (Confirm::None, false) => ("looks", Level::Done),
+        (Confirm::None, false) => ("reads", Level::Done),
     }
 }
 

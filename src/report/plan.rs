@@ -125,7 +125,7 @@ fn step_text(out: &mut String, number: usize, step: &PlannedStep) {
     }
     if step.last.is_some() && step.action.writes() {
         // A restart before it may move PD's leader.
-        out.push_str("     order    as it would be today; settled anew when it comes to it\n");
+        out.push_str("     order    as it would be now; decided again when the step begins\n");
     }
     if let Action::DeleteObject(delete) = &step.action {
         let _ = writeln!(out, "     change   {}", delete.outcome());
@@ -209,7 +209,7 @@ fn way_back(plan: &Plan) -> String {
             match left.as_slice() {
                 [] => format!("Rollback: every change can be put back{but}."),
                 left => format!(
-                    "Rollback: none is needed for {}: undo leaves it as it then is; every other change can be put back{but}.",
+                    "Rollback: {} is left as it is by an undo; every other change can be put back{but}.",
                     left.join(", ")
                 ),
             }
@@ -222,7 +222,7 @@ fn way_back(plan: &Plan) -> String {
                 .collect();
             let list = |steps: Vec<String>| if steps.is_empty() { "none".to_owned() } else { steps.join(", ") };
             format!(
-                "Rollback: none from step {} on; it stays whatever else is put back.\n  can be put back before it: {}\n  can be put back after it, each by itself: {}",
+                "Rollback: step {} cannot be undone.\n  can be put back until it is sent: {}\n  can be put back afterwards, one by one: {}",
                 named((at, &plan.steps[at])),
                 list(before),
                 list(after)
@@ -261,9 +261,9 @@ pub fn undo(step: &PlannedStep) -> String {
         (Reversibility::Compensable, WayBack::Stays) => "nothing: it is not put back by itself".into(),
         (Reversibility::Compensable, _) => match &step.action {
             Action::UpdatePeerUrl(UpdatePeerUrl { pod, from, .. }) => {
-                format!("puts back peerURLs {} of {pod}, as long as it still has ours", shown(&json!(from)))
+                format!("puts back peerURLs {} of {pod}, unless somebody else has changed them since", shown(&json!(from)))
             }
-            _ => format!("puts back {}, as long as it still has ours", fields()),
+            _ => format!("puts back {}, unless somebody else has changed it since", fields()),
         },
     }
 }

@@ -228,7 +228,7 @@ fn one_of_something_is_spoken_of_as_one() {
     let one = writes.next().expect("a change");
     plan.steps = vec![one];
     let text = screen_of(&mut app, (150, 42));
-    for wrong in ["1 change to send in 1 cluster, each", "themselves", "1 of them asked"] {
+    for wrong in ["1 change to send in 1 cluster, each", "themselves", "1 to be confirmed"] {
         assert!(!text.contains(wrong), "{wrong}:\n{text}");
     }
     let mut run = fixture::runs().remove(0);

@@ -60,8 +60,12 @@ fn a_form_begins_with_what_the_cursor_is_on() {
     press(&mut app, "r<enter>");
     let form = app.form.as_ref().expect("a form");
     assert_eq!(form.inputs().get("tidbCluster").map(String::as_str), Some("east/db/basic"));
-    // Named in the palette nothing was pointed at.
+    // Named in the palette, it is about the same.
     let mut app = scene("overview", options());
     press(&mut app, ":run migrate-cluster-domain<enter>");
-    assert_eq!(app.form.as_ref().and_then(|form| form.inputs().get("tidbCluster").cloned()), None);
+    let filled = app.form.as_ref().and_then(|form| form.inputs().get("tidbCluster").cloned());
+    assert_eq!(filled.as_deref(), Some("east/db/basic"));
+    press(&mut app, "<esc>:run migrate-cluster-domain on north/db/basic<enter>");
+    let filled = app.form.as_ref().and_then(|form| form.inputs().get("tidbCluster").cloned());
+    assert_eq!(filled.as_deref(), Some("north/db/basic"), "the line comes before the cursor");
 }

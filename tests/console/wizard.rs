@@ -26,7 +26,7 @@ fn a_plan_has_its_steps_at_the_left_and_the_chosen_one_at_the_right() {
         "plan",
         "",
         size,
-        &["2 changes to send in 1 cluster, 1 irreversible; 4 steps", "no rollback from here", "asks, typed"],
+        &["2 changes to send in 1 cluster, 1 irreversible; 4 steps", "no rollback from here", "asks: type it"],
     );
     shows("plan", "j", size, &["spec.clusterDomain", "PATCH", "$ kubectl --context east", "NO ROLLBACK"]);
     shows("plan", "G", (200, 50), &["peerURL", "svc⟨.east.example.com⟩"]);

@@ -144,7 +144,7 @@ fn a_reviewed_plan_runs_only_while_nothing_has_moved() {
         text.contains("puts back peerURLs [\"http://basic-pd-0.basic-pd-peer.pingcap.svc:2380\"] of basic-pd-0"),
         "{text}"
     );
-    assert!(text.contains("Rollback: none from step 1 [set-domain] on"), "{text}");
+    assert!(text.contains("Rollback: step 1 [set-domain] cannot be undone"), "{text}");
     let first: Value = serde_json::from_str(&std::fs::read_to_string(file).expect("written")).expect("JSON");
     // Another look at the same world has the same digest, whatever the resourceVersions.
     code(&demo.kubectl(&["--context", "legacy", "-n", "pingcap", "label", "tc", "basic", "a=b"]), 0);
@@ -335,7 +335,7 @@ fn a_new_runbook_begins_in_order() {
     let file = dir.path().join("my-own.yaml");
     std::fs::write(&file, &text).expect("written");
     let said = code(&run(&["runbook", "lint", file.to_str().expect("UTF-8")]), 0);
-    assert!(said.contains("in order, 0 warnings"), "{said}");
+    assert!(said.contains("valid, 0 warnings"), "{said}");
     std::fs::write(&file, text.replace("pd.agree && pd.hasLeader", "pd.agreed && pd.hasLeader")).expect("written");
     let line = text.lines().position(|line| line.contains("pd.agree &&")).expect("there") + 1;
     let found = code(&run(&["runbook", "lint", file.to_str().expect("UTF-8")]), 4);

@@ -93,7 +93,7 @@ impl Driver {
         }
         let Some((step, wanted)) = replayed.awaits_approval() else {
             return Err(refuse(format!(
-                "run {run} waits for no approval now: a step with `approvers: 2` asks for it once its own gate is confirmed, and by an earlier tidepilot it is asked anew once this version resumes it"
+                "run {run} waits for no approval now: nothing to approve. A step with `approvers: 2` asks for one once its own gate is confirmed"
             )));
         };
         let link = self.links.need(&head.context).map_err(refuse)?;

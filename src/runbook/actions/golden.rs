@@ -85,7 +85,7 @@ fn told(written: &Value) -> Value {
         "command": action.command(Some(MembershipApi::V2), false), "tls": action.command(None, true),
         "deed": rendered::deed(&action), "told": retold::told(&action), "name": format!("{name:?}"), "with": with,
         "rendered": {"before": shown.before, "after": shown.after}, "retold": {"before": anew.before, "after": anew.after},
-        "undo": back.steps, "endsAt": back.ends_at, "script": script.lines().skip(4).collect::<Vec<_>>(),
+        "undo": back.steps, "endsAt": back.ends_at, "script": script.lines().skip_while(|line| *line != "set -eu").collect::<Vec<_>>(),
     });
     action.name_run("r1");
     out["named"] = json!(action);
