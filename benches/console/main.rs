@@ -33,6 +33,8 @@ const SITUATIONS: &[(&str, &str, &[u32])] = &[
     ("100 TidbClusters", "clusters=3,tidbClusters=100", &[1000]),
     ("200 TidbClusters", "clusters=3,tidbClusters=200", &[1000]),
     ("400 TidbClusters", "clusters=3,tidbClusters=400", &[1000]),
+    ("1000 TidbClusters", "clusters=3,tidbClusters=1000", &[]),
+    ("50 clusters", "clusters=50", &[]),
 ];
 /// What is measured where nothing is said.
 const USUAL: &[&str] =

@@ -42,7 +42,7 @@ pub struct DemoArgs {
     ///
     /// NAME may do everything, NAME:read-only looks, and NAME:bound may do what the Roles and bindings give that are
     /// applied to the fleet. Of several each has a kubeconfig of their own, called after them: of `fleet.yaml` that of
-    /// bob is `fleet-bob.yaml`, and `fleet.yaml` is the admin's. So two people rehearse an approval.
+    /// bob is `fleet-bob.yaml`, and no `fleet.yaml` is written. So two people rehearse an approval.
     #[arg(long = "user", value_name = "NAME[:ACCESS]", value_delimiter = ',')]
     pub users: Vec<UserSpec>,
     /// Tunnel a PD pod's client port to a real process (repeatable)
@@ -168,10 +168,7 @@ fn write_kubeconfigs(sim: &Sim, args: &DemoArgs, path: &Path) -> Result<Vec<(Str
     let all: Vec<(String, PathBuf)> = match args.users.as_slice() {
         [] => vec![(String::new(), path.to_path_buf())],
         [one] => vec![(one.name.clone(), path.to_path_buf())],
-        several => {
-            let own = several.iter().map(|user| (user.name.clone(), called_after(path, &user.name)));
-            own.chain([(String::new(), path.to_path_buf())]).collect()
-        }
+        several => several.iter().map(|user| (user.name.clone(), called_after(path, &user.name))).collect(),
     };
     for (user, path) in &all {
         let user = Some(user.as_str()).filter(|user| !user.is_empty());

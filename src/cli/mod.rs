@@ -165,6 +165,9 @@ pub fn main() -> ExitCode {
     {
         return fail(&why, USAGE);
     }
+    if let Some(folder) = cli.connect.state.as_ref().filter(|folder| folder.exists() && !folder.is_dir()) {
+        return fail(&format!("--state {} is no folder, and the journals of runs need one", folder.display()), USAGE);
+    }
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(&format!("cannot start: {error}"), 1),

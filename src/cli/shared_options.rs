@@ -270,9 +270,6 @@ impl Connect {
             Some(folder) => folder.clone(),
             None => crate::config::state_folder()?,
         };
-        if folder.exists() && !folder.is_dir() {
-            return Err(format!("{} is no folder; journals of runs need one (--state DIR)", folder.display()));
-        }
         let runs = folder.join("runs");
         // Whoever may write the folder above can put another one in its place, unless it is as /tmp is.
         let above = shared(&folder).filter(|_| !is_sticky(&folder));

@@ -261,7 +261,10 @@ pub fn undo(step: &PlannedStep) -> String {
         (Reversibility::Compensable, WayBack::Stays) => "nothing: it is not put back by itself".into(),
         (Reversibility::Compensable, _) => match &step.action {
             Action::UpdatePeerUrl(UpdatePeerUrl { pod, from, .. }) => {
-                format!("puts back peerURLs {} of {pod}, unless somebody else has changed them since", shown(&json!(from)))
+                format!(
+                    "puts back peerURLs {} of {pod}, unless somebody else has changed them since",
+                    shown(&json!(from))
+                )
             }
             _ => format!("puts back {}, unless somebody else has changed it since", fields()),
         },

@@ -214,7 +214,7 @@ fn a_finished_run_is_reported(demo: &Demo, run: &str) {
     let report = code(&demo.run(&["runs", "report", run]), 0);
     for wanted in [
         "| state | done |",
-        "typed legacy/pingcap/basic",
+        "--confirm legacy/pingcap/basic on the command line",
         &format!("?fieldManager=tidepilot%2F{run}&fieldValidation=Strict"),
         "PUT /v2/members/",
         "* the hash chain is whole",

@@ -4,12 +4,14 @@
 //! with from there; a record that is none of this run's is named, with what removes it, and bars nothing silently. Nothing
 //! is sent from here. Not here: going on ([`super::take_over`], [`super::going_on`]), the files (`client::journal`).
 
+use std::collections::BTreeMap;
+
 use super::journals::replay;
 use super::runbook_catalog::Lang;
 use super::{Driver, RunChannels, tell};
 use crate::app::message::RunMessage;
 use crate::client::journal::{self, Journal, LedgerError};
-use crate::client::share::found_runs;
+use crate::client::share::found_runs::{self, Dark};
 use crate::client::share::open_run::{self, Head};
 use crate::runbook::run::Run;
 use crate::runbook::run::journal_lines::decode;
@@ -63,13 +65,13 @@ pub(super) fn another_run(head: &Head, here: &str, there: &str) -> Option<BadRec
 impl Driver {
     /// Ends this machine's journal where the run was ended elsewhere; one sentence if it did. The lines that were here and are
     /// not there are kept beside it.
-    pub(super) async fn catch_up(&self, run: &str) -> Option<String> {
+    pub(super) async fn catch_up(&self, run: &str, dark: &Dark) -> Option<String> {
         let here = journal::text(&self.runs, run).ok()?;
         let known = journal::read(&self.runs, run);
         if known.as_ref().is_ok_and(|records| replay(records, self.lang()).is_ok_and(|run| run.outcome().is_some())) {
             return None;
         }
-        for head in found_runs::find(&self.links, Some(run)).await.heads {
+        for head in found_runs::find_in(&self.links, Some(run), &BTreeMap::new(), dark).await.heads {
             let Ok(lines) = open_run::read(&self.links, &head).await else { continue };
             let Ok((_, ended)) = whole(&head, &lines, self.lang()) else { continue };
             let Some(outcome) = ended.outcome() else { continue };
@@ -155,7 +157,7 @@ impl Driver {
         if self.local_only {
             return;
         }
-        if let Some(sentence) = self.catch_up(run).await {
+        if let Some(sentence) = self.catch_up(run, &Dark::new()).await {
             tell(channels, RunMessage::Waiting(sentence)).await;
         }
     }

@@ -58,7 +58,7 @@ use super::message::{RunEnd, RunMessage, RunbookInfo};
 use crate::client::Links;
 use crate::client::journal::{self, Journal};
 use crate::client::notify::Notifier;
-use crate::client::share::found_runs;
+use crate::client::share::found_runs::{self, Dark};
 use crate::client::share::lease::Timing;
 use crate::client::wire::agent;
 use crate::client::wire::clock::Clock as Witness;
@@ -369,7 +369,7 @@ impl Driver {
             }
             if open.drives != Drives::Here && !self.local_only {
                 // Somebody else may have ended it.
-                if self.catch_up(&open.run).await.is_some() {
+                if self.catch_up(&open.run, &Dark::new()).await.is_some() {
                     continue;
                 }
                 self.note_driver(&mut open, &records).await;

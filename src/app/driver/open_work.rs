@@ -10,7 +10,7 @@ use futures::future::join_all;
 use super::{Driver, copies, journals};
 use crate::client::assemble;
 use crate::client::journal;
-use crate::client::share::found_runs;
+use crate::client::share::found_runs::{self, Dark};
 use crate::client::share::lease::{self, Place};
 use crate::client::share::leases::Orphan;
 use crate::client::share::open_run::{self, Head};
@@ -77,7 +77,8 @@ impl Driver {
         let clusters = fleet.iter().flat_map(|fleet| fleet.clusters.values());
         let dark =
             clusters.filter(|cluster| matches!(cluster.freshness, Freshness::Unreachable | Freshness::AuthNeeded));
-        let dark = dark.map(|cluster| (cluster.context.clone(), cluster.message.clone().unwrap_or_default())).collect();
+        let dark: Dark =
+            dark.map(|cluster| (cluster.context.clone(), cluster.message.clone().unwrap_or_default())).collect();
         let found = found_runs::find_in(&self.links, None, &namespaces, &dark).await;
         // Many files, and each is replayed: not on a thread that others wait for.
         let (folder, lang) = (self.runs.clone(), self.lang());
@@ -86,7 +87,7 @@ impl Driver {
         let mut asked = 0..MOST_READ;
         for run in runs.iter_mut().filter(|run| run.drives != Drives::Here) {
             let head = found.heads.iter().find(|head| head.run == run.run);
-            if run.open && head.is_none() && asked.next().is_some() && self.catch_up(&run.run).await.is_some() {
+            if run.open && head.is_none() && asked.next().is_some() && self.catch_up(&run.run, &dark).await.is_some() {
                 let records = journal::read(&self.runs, &run.run).unwrap_or_default();
                 if let Ok(ended) = Standing::of(&reworded::records(&records, self.lang()), true, Drives::NotKnown) {
                     *run = ended;

@@ -48,14 +48,16 @@ pub async fn find(links: &Links, run: Option<&str>) -> Found {
     find_in(links, run, &BTreeMap::new(), &BTreeMap::new()).await
 }
 
+/// Contexts that just did not answer, with why; they are not waited for once more.
+pub type Dark = BTreeMap<String, String>;
+
 /// The same. `namespaces`, by context: where to look where the whole cluster may not be listed; where TidbClusters are,
-/// unless it is given. `dark`: contexts that just
-/// did not answer, with why; they are not waited for once more.
+/// unless it is given.
 pub async fn find_in(
     links: &Links,
     run: Option<&str>,
     namespaces: &BTreeMap<String, BTreeSet<String>>,
-    dark: &BTreeMap<String, String>,
+    dark: &Dark,
 ) -> Found {
     let selector = match run {
         Some(run) => format!("{MANAGED_BY}=tidepilot,{STATE},{RUN}={run}"),

@@ -106,7 +106,13 @@ pub(super) const DOSSIER: &[Hazard] = &[
         Now,
         "A partition between KubeClusters looks like dead members: failover replaces and deletes members that are alive.",
     ),
-    hazard(15, HazardId::Paused, Low, Now, "Nothing happens, or the numbers of the pods have gaps, and nothing says why."),
+    hazard(
+        15,
+        HazardId::Paused,
+        Low,
+        Now,
+        "Nothing happens, or the numbers of the pods have gaps, and nothing says why.",
+    ),
     hazard(
         16,
         HazardId::RejectedByOperator,

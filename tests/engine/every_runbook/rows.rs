@@ -219,8 +219,8 @@ pub(super) const ROWS: &[Row] = &[
         far: Some(2),
         undo: true,
         ends: |world| {
-            world.contains_key("east/configmaps/prod/prod-east-federation")
-                && world.contains_key("east/deployments/prod/prod-east-federation")
+            let both = "prod-east-prometheus.prod.svc.east.local:9090,prod-west-prometheus.prod.svc.west.local:9090";
+            world["east/deployments/prod/prod-east-federation"].to_string().contains(both)
                 && world["east/deployments/prod/prod-east-global-grafana"].to_string().contains("-federation:9090")
         },
     },

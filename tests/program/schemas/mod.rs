@@ -378,9 +378,21 @@ fn tidb_monitors_are_valid() {
 fn a_federation_asks_every_prometheus() {
     let sets = [("tidbCluster", "east/prod/prod-east"), ("method", "federation")];
     let objects = created("monitor-across-clusters", &sets, &spanning());
-    let config = objects.iter().find(|(kind, _)| *kind == ObjectKind::ConfigMap).map(|(_, object)| object);
-    let text = config.and_then(|object| object["data"]["prometheus.yml"].as_str()).expect("a configuration");
-    let read: Value = serde_saphyr::from_str(text).expect("YAML");
+    let prometheus = objects.iter().filter(|(kind, _)| *kind == ObjectKind::Deployment).map(|(_, object)| object);
+    let pod = &prometheus.last().expect("a Deployment")["spec"]["template"]["spec"]["containers"][0];
+    // What its shell writes, by a shell.
+    let script = pod["args"][0]
+        .as_str()
+        .expect("a script")
+        .replace("/prometheus/federation.yml; exec prometheus", "/dev/stdout; true");
+    let mut shell = std::process::Command::new("sh");
+    for variable in pod["env"].as_array().expect("variables") {
+        let text = |field: &str| variable[field].as_str().expect("a text").to_owned();
+        shell.env(text("name"), text("value"));
+    }
+    let out = shell.args(["-ec", &script]).output().expect("a shell");
+    let text = String::from_utf8(out.stdout).expect("text");
+    let read: Value = serde_saphyr::from_str(&text).expect("YAML");
     let job = &read["scrape_configs"][0];
     let targets = ["prod-east-prometheus.prod.svc.east.local:9090", "prod-west-prometheus.prod.svc.west.local:9090"];
     assert_eq!(job["static_configs"][0]["targets"], json!(targets), "{text}");

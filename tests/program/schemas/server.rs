@@ -74,7 +74,6 @@ async fn kubectl_takes_every_rendered_object_and_refuses_a_misspelt_one() {
         ObjectKind::Certificate,
         ObjectKind::Service,
         ObjectKind::Deployment,
-        ObjectKind::ConfigMap,
         ObjectKind::Pod,
     ];
     assert!(expected.iter().all(|kind| known.contains(kind)), "only {known:?}");

@@ -224,7 +224,7 @@ fn pod(path: &[&str], value: &Value) -> bool {
         ["securityContext", rest @ ..] => takes(rest, value),
         ["containers" | "initContainers", "[]", rest @ ..] => container(rest, value),
         // Of Secrets and of the node's files nothing is on the list.
-        ["volumes", "[]", "name"] | ["volumes", "[]", "configMap", "name"] => plain(value),
+        ["volumes", "[]", "name"] => plain(value),
         ["volumes", "[]", "emptyDir"] => empty(value),
         _ => false,
     }
@@ -249,8 +249,7 @@ fn container(path: &[&str], value: &Value) -> bool {
 }
 
 /// Where a shipped runbook mounts what it made.
-const MOUNTS: [&str; 8] = [
-    "/etc/prometheus",
+const MOUNTS: [&str; 7] = [
     "/prometheus",
     "/prometheus-rules",
     "/etc/thanos",
@@ -260,8 +259,10 @@ const MOUNTS: [&str; 8] = [
     "/grafana-dashboard-definitions/tidb",
 ];
 
-/// What the initializer of dashboards is told.
-const VARIABLES: [&str; 5] = [
+/// What the initializer of dashboards and the federation are told.
+const VARIABLES: [&str; 7] = [
+    "TARGETS",
+    "RETENTION",
     "GF_PROVISIONING_PATH",
     "GF_DATASOURCE_PATH",
     "GF_TIDB_PROMETHEUS_URL",
@@ -279,9 +280,24 @@ fn image(text: &str) -> bool {
         && tag.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_'))
 }
 
+/// The script of the federation's Prometheus: what it is told comes in quotes.
+const FEDERATION: &str = concat!(
+    r#"printf '{"scrape_configs": [{"job_name": "federate", "scrape_interval": "15s", "honor_labels": true, "#,
+    r#""metrics_path": "/federate", "params": {"match[]": ["{__name__=~\".+\"}"]}, "#,
+    r#""static_configs": [{"targets": [%s]}]}]}' "$TARGETS" >/prometheus/federation.yml; "#,
+    "exec prometheus --config.file=/prometheus/federation.yml --storage.tsdb.path=/prometheus/data ",
+    r#"--storage.tsdb.retention.time="$RETENTION""#
+);
+
+/// The initializer, and where Grafana finds what it made.
+const DASHBOARDS: &str = concat!(
+    r#"/usr/bin/init.sh; printf '{"apiVersion": 1, "providers": [{"name": "tidb", "type": "file", "options": "#,
+    r#"{"path": "/grafana-dashboard-definitions/tidb/dashboards"}}]}' >/etc/grafana/provisioning/dashboards/tidb.yaml"#
+);
+
 /// One word of a command that a shipped runbook runs: of `sleep 3600`, of the listener, of Thanos, of Prometheus, of the initializer.
 fn word(text: &str) -> bool {
-    const WORDS: [&str; 12] = [
+    const WORDS: [&str; 11] = [
         "sleep",
         "3600",
         "sh",
@@ -291,17 +307,11 @@ fn word(text: &str) -> bool {
         "--log.level=info",
         "--data-dir=/var/thanos/store",
         "--objstore.config-file=/etc/thanos/objectstorage.yaml",
-        "--config.file=/etc/prometheus/prometheus.yml",
-        "--storage.tsdb.path=/prometheus",
-        "/usr/bin/init.sh",
+        FEDERATION,
+        DASHBOARDS,
     ];
-    const OPTIONS: [&str; 5] = [
-        "--grpc-address=0.0.0.0:",
-        "--http-address=0.0.0.0:",
-        "--query.replica-label=",
-        "--store=",
-        "--storage.tsdb.retention.time=",
-    ];
+    const OPTIONS: [&str; 4] =
+        ["--grpc-address=0.0.0.0:", "--http-address=0.0.0.0:", "--query.replica-label=", "--store="];
     let listener = text
         .strip_prefix("for port in ")
         .and_then(|rest| rest.strip_suffix("; do httpd -p $port -h /tmp; done; exec sleep 3600"))
