@@ -160,8 +160,8 @@ fn groups(columns: &[Column], rows: &[MatrixRow], database: &Database) -> Vec<Gr
             let mut words = format!("{ready}/{} ready", cells.len());
             if matches!(component, Component::Tikv | Component::Tiflash) {
                 let here = |row: &&StoreRow| {
-                    row.kube_cluster.as_deref() == Some(&column.context)
-                        && row.of == column.tidb_cluster
+                    row.place.context() == Some(&column.context)
+                        && row.place.of() == column.tidb_cluster.as_ref()
                         && row.store.tiflash == (component == Component::Tiflash)
                 };
                 let stores: Vec<&StoreRow> = database.stores.iter().filter(here).collect();
@@ -283,9 +283,9 @@ pub fn pod_words(pod: &Pod) -> (Level, String) {
 
 fn join_member(cell: &mut CellView, database: &Database) {
     let own = database.members.iter().find(|member| {
-        member.kube_cluster.as_deref() == Some(&cell.pod.context)
-            && member.namespace.as_deref() == Some(&cell.pod.namespace)
-            && member.pod.as_deref() == Some(&cell.pod.name)
+        member.place.context() == Some(&cell.pod.context)
+            && member.place.namespace() == Some(&cell.pod.namespace)
+            && member.place.pod() == Some(&cell.pod.name)
     });
     let Some(member) = own else {
         if database.members.is_empty() {
@@ -318,10 +318,8 @@ fn join_member(cell: &mut CellView, database: &Database) {
 
 fn join_store(cell: &mut CellView, database: &Database) {
     let here = |of: &ObjectRef| of.context == cell.pod.context && of.namespace == cell.pod.namespace;
-    let own = database
-        .stores
-        .iter()
-        .find(|row| row.of.as_ref().is_some_and(here) && row.pod.as_deref() == Some(&cell.pod.name));
+    let own =
+        database.stores.iter().find(|row| row.place.of().is_some_and(here) && row.place.pod() == Some(&cell.pod.name));
     let Some(row) = own else { return };
     let store = &row.store;
     let level = store_level(&store.state);

@@ -55,11 +55,11 @@ impl App {
             Item::Pod(one) | Item::TidbCluster(one) => of(one),
             Item::Member(index) => {
                 let member = self.database().and_then(|database| database.members.get(*index));
-                self.in_namespace(member.and_then(|member| member.namespace.as_deref()))
+                self.in_namespace(member.and_then(|member| member.place.namespace()))
             }
             Item::Store(index) => {
                 let store = self.database().and_then(|database| database.stores.get(*index));
-                self.in_namespace(store.and_then(|store| store.of.as_ref()).map(|of| of.namespace.as_str()))
+                self.in_namespace(store.and_then(|store| store.place.namespace()))
             }
             Item::Certificate(index) => self.certificates().get(*index).is_none_or(|one| of(&one.of)),
             Item::Database(index) => {

@@ -247,10 +247,10 @@ pub(super) fn page_of(thing: &Thing) -> Subject {
 
 /// The pod of a member.
 pub fn member_pod(member: &Member) -> Option<ObjectRef> {
-    Some(ObjectRef::new(member.kube_cluster.as_ref()?, member.namespace.as_ref()?, member.pod.as_ref()?))
+    member.place.pod_there()
 }
 
 /// The pod of a store.
 pub fn store_pod(row: &StoreRow) -> Option<ObjectRef> {
-    Some(ObjectRef::new(row.kube_cluster.as_ref()?, &row.of.as_ref()?.namespace, row.pod.as_ref()?))
+    row.place.pod_there()
 }

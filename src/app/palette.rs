@@ -280,11 +280,11 @@ pub(super) fn arguments(app: &App, target: &Target) -> Vec<(String, String)> {
         }
         View::Members => {
             let all = app.databases().iter().flat_map(|database| &database.members);
-            all.map(|member| (member.id.hex(), place(member.pod.as_deref(), member.kube_cluster.as_deref()))).collect()
+            all.map(|member| (member.id.hex(), place(member.place.pod(), member.place.context()))).collect()
         }
         View::Stores => {
             let all = app.database().into_iter().flat_map(|database| &database.stores);
-            all.map(|row| (row.store.id.to_string(), place(row.pod.as_deref(), row.kube_cluster.as_deref()))).collect()
+            all.map(|row| (row.store.id.to_string(), place(row.place.pod(), row.place.context()))).collect()
         }
         View::Runs => {
             let all = app.runs.iter();

@@ -117,7 +117,7 @@ impl App {
     fn led_by(&self, restart: &Restart) -> Option<(i64, String)> {
         let pod = restart.alone.as_ref()?;
         let stores = &self.database_of(&restart.of)?.stores;
-        let row = stores.iter().find(|row| row.of.as_ref() == Some(&restart.of) && row.pod.as_ref() == Some(pod))?;
+        let row = stores.iter().find(|row| row.place.of() == Some(&restart.of) && row.place.pod() == Some(pod))?;
         let count = row.store.leader_count;
         Some((count, counted(count, "region leader")))
     }
@@ -135,8 +135,8 @@ impl App {
                 ))
             }
             Component::Pd if others > 0 => {
-                let leader = self.database_of(of)?.leader().and_then(|member| member.pod.as_ref());
-                let leads = leader.is_some() && leader == restart.alone.as_ref();
+                let leader = self.database_of(of)?.leader().and_then(|member| member.place.pod());
+                let leads = leader.is_some() && leader == restart.alone.as_deref();
                 Some(match leads {
                     true => "PD: this pod leads, so that PD decides nothing for seconds, until another member does"
                         .to_owned(),
@@ -176,7 +176,7 @@ impl App {
             }
             (Component::Tikv, 0) => "data: the only TiKV store restarts; until it is back nothing is read".to_owned(),
             (Component::Tikv, _) => {
-                let stores = database.stores.iter().filter(|row| row.of.as_ref() == Some(of) && !row.store.tiflash);
+                let stores = database.stores.iter().filter(|row| row.place.of() == Some(of) && !row.store.tiflash);
                 let leaders: Vec<i64> = stores.map(|row| row.store.leader_count).collect();
                 let told = match leaders.as_slice() {
                     [] => String::new(),

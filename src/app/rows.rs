@@ -311,8 +311,8 @@ impl App {
         match &row.item {
             Item::Pod(of) | Item::TidbCluster(of) => Some(&of.context),
             Item::Cluster(context) => Some(context),
-            Item::Member(index) => self.database()?.members.get(*index)?.kube_cluster.as_deref(),
-            Item::Store(index) => self.database()?.stores.get(*index)?.kube_cluster.as_deref(),
+            Item::Member(index) => self.database()?.members.get(*index)?.place.context(),
+            Item::Store(index) => self.database()?.stores.get(*index)?.place.context(),
             Item::Certificate(index) => Some(&self.certificates().get(*index)?.of.context),
             Item::Forward(index) => Some(&self.forwards.get(*index)?.pod.context),
             Item::Happened { about, .. } => Some(&about.as_ref()?.context),

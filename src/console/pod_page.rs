@@ -214,10 +214,7 @@ fn member(sheet: &mut Sheet, member: &Member) {
         let text = format!("{} leader", sheet.theme.leader());
         sheet.styled("role", &text, Role::Accent);
     }
-    let place = match (&member.kube_cluster, &member.namespace, &member.pod) {
-        (Some(context), Some(namespace), Some(pod)) => format!("{context}/{namespace}/{pod}"),
-        _ => "in no connected context".into(),
-    };
+    let place = member.place.pod_there().map_or_else(|| "in no connected context".to_owned(), |pod| pod.to_string());
     sheet.line("pod", &place);
     let role = if member.drift { Role::Level(Level::Bad) } else { Role::Plain };
     sheet.styled("peerURL", &member.peer_urls.join(" "), role);
@@ -258,9 +255,9 @@ fn store_lines(app: &App, sheet: &mut Sheet, row: &StoreRow) {
     }
     let labels: Vec<String> = store.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
     sheet.known("labels", &labels.join(" "));
-    let place = match (&row.kube_cluster, &row.pod) {
-        (Some(context), Some(pod)) => format!("{pod} in {context}"),
-        _ => "in no connected context".into(),
-    };
+    let place = row
+        .place
+        .pod_there()
+        .map_or_else(|| "in no connected context".to_owned(), |pod| format!("{} in {}", pod.name, pod.context));
     sheet.line("pod", &place);
 }

@@ -38,12 +38,12 @@ pub fn region_losses(
 ) -> Option<Vec<RegionLoss>> {
     let (needed, labels) = max_replicas.zip(labels)?;
     let counted: Vec<&StoreRow> = stores.iter().filter(|row| !row.store.tiflash && !row.store.is_gone()).collect();
-    let places: Option<BTreeSet<&str>> = counted.iter().map(|row| row.kube_cluster.as_deref()).collect();
+    let places: Option<BTreeSet<&str>> = counted.iter().map(|row| row.place.context()).collect();
     let places = places.filter(|places| !places.is_empty())?;
     let whole = counted.iter().all(|row| row.store.is_up());
     let losing = |place: &str| {
         // What is on a store that is not Up is lost already.
-        let gone = |row: &&StoreRow| row.kube_cluster.as_deref() == Some(place) || !row.store.is_up();
+        let gone = |row: &&StoreRow| row.place.context() == Some(place) || !row.store.is_up();
         let (here, left): (Vec<&StoreRow>, Vec<&StoreRow>) = counted.iter().copied().partition(gone);
         let risk = risk(labels, needed, &here, &left);
         let replicas = risk.replicas.min(spread(labels, needed, &here, &left).unwrap_or(u64::MAX));
@@ -98,12 +98,14 @@ pub(super) fn risk(labels: &[String], needed: u64, here: &[&StoreRow], left: &[&
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fleet::ObjectRef;
+    use crate::fleet::database::Place;
     use crate::fleet::pd::Store;
 
     fn row(id: u64, of: &str, zone: &str) -> StoreRow {
         let labels = BTreeMap::from([("zone".to_owned(), zone.to_owned())]);
         let store = Store { id, state: "Up".into(), labels, ..Store::default() };
-        StoreRow { store, of: None, kube_cluster: Some(of.into()), tidb_cluster: None, pod: None }
+        StoreRow { store, place: Place::new(ObjectRef::new(of, "db", "basic"), format!("basic-tikv-{id}")) }
     }
 
     #[test]
@@ -140,7 +142,7 @@ mod tests {
             )
         );
         // What is not known is no all-clear.
-        let lost = StoreRow { kube_cluster: None, ..row(5, "", "d") };
+        let lost = StoreRow { place: Place::default(), ..row(5, "", "d") };
         assert_eq!(region_losses(&[all[0].clone(), lost], Some(3), Some(&zone)), None);
         assert_eq!(region_losses(&all, None, Some(&zone)), None);
         assert_eq!(region_losses(&all, Some(3), None), None);

@@ -30,7 +30,7 @@ pub use assembling::{database_of, databases, parts_of};
 pub use grouping::{Astray, astray, referenced};
 pub(crate) use grouping::{answers, candidates, cluster_id};
 pub use hosts::host;
-pub use rows::{Member, StoreRow};
+pub use rows::{Member, Place, StoreRow};
 
 /// One TiDB cluster as PD knows it, made of one or more TidbClusters.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -91,13 +91,6 @@ impl std::fmt::Display for Away {
     }
 }
 
-impl Member {
-    /// The TidbCluster that it belongs to.
-    pub fn of(&self) -> Option<ObjectRef> {
-        Some(ObjectRef::new(self.kube_cluster.as_ref()?, self.namespace.as_ref()?, self.tidb_cluster.as_ref()?))
-    }
-}
-
 impl Database {
     pub fn leader(&self) -> Option<&Member> {
         self.members.iter().find(|member| member.leader)
@@ -111,8 +104,8 @@ impl Database {
     /// Members and stores of which PD tells, and that belong to nothing that is seen: whatever is summed up over the parts
     /// leaves them out, and is not known for as long as there are any.
     pub fn away(&self) -> Vec<Away> {
-        let members = self.members.iter().filter(|member| member.kube_cluster.is_none() && !member.name.is_empty());
-        let stores = self.stores.iter().filter(|row| row.of.is_none() && !row.store.is_gone());
+        let members = self.members.iter().filter(|member| !member.place.is_known() && !member.name.is_empty());
+        let stores = self.stores.iter().filter(|row| !row.place.is_known() && !row.store.is_gone());
         let members = members.map(|member| Away::Member(member.name.clone()));
         members.chain(stores.map(|row| Away::Store(row.store.id))).collect()
     }
@@ -128,9 +121,9 @@ impl Database {
 }
 
 fn joined_for_certain(of: &ObjectRef, members: &[Member], stores: &[StoreRow]) -> bool {
-    let own = members.iter().any(|member| member.of().as_ref() == Some(of))
-        || stores.iter().any(|row| row.of.as_ref() == Some(of));
+    let own = members.iter().any(|member| member.place.of() == Some(of))
+        || stores.iter().any(|row| row.place.of() == Some(of));
     own && !members.is_empty()
-        && members.iter().all(|member| member.pod.is_some())
-        && stores.iter().all(|row| row.of.is_some() || row.store.is_gone())
+        && members.iter().all(|member| member.place.is_known())
+        && stores.iter().all(|row| row.place.is_known() || row.store.is_gone())
 }

@@ -110,8 +110,8 @@ fn members(fleet: &Fleet, database: &Database, found: &mut Vec<Leftover>) {
     };
     for of in &database.tidb_clusters {
         let (Some(cluster), Some(tc)) = (fleet.clusters.get(&of.context), fleet.tidb_cluster(of)) else { continue };
-        let own: Vec<&Member> = database.members.iter().filter(|member| member.of().as_ref() == Some(of)).collect();
-        let stale: Vec<&str> = own.iter().filter(|m| m.drift).filter_map(|m| m.pod.as_deref()).collect();
+        let own: Vec<&Member> = database.members.iter().filter(|member| member.place.of() == Some(of)).collect();
+        let stale: Vec<&str> = own.iter().filter(|m| m.drift).filter_map(|m| m.place.pod()).collect();
         // Drift without acrossK8s or a domain is not this procedure's: `status` shows it.
         if !stale.is_empty() && (tc.across_k8s() || tc.domain().is_some()) {
             let (kind, begun) = if stale.len() < own.len() {

@@ -120,10 +120,10 @@ fn doubt(
     let against = |domain: &str| now.as_deref() != Some(domain);
     // A name whose bearer did not say who it is may be of a TidbCluster of the same name that nobody sees.
     let ours = |domain: &str| cluster.dns.serves(domain) == Served::Yes && !taken(fleet, of, domain);
-    let own: Vec<&Member> = members.iter().filter(|member| member.of().as_ref() == Some(of)).collect();
+    let own: Vec<&Member> = members.iter().filter(|member| member.place.of() == Some(of)).collect();
 
     let mut announced: Vec<Witness> = own.iter().flat_map(|member| announces(tc, member)).collect();
-    let strangers = members.iter().filter(|member| member.pod.is_none());
+    let strangers = members.iter().filter(|member| !member.place.is_known());
     announced.extend(strangers.flat_map(|member| announces(tc, member)).filter(|one| ours(&one.domain)));
     if own.is_empty() {
         announced.extend(in_status(tc));
@@ -135,7 +135,7 @@ fn doubt(
         let served = cluster.dns.serves(&one.domain);
         against(&one.domain) && if now.is_none() { served != Served::No } else { served == Served::Yes }
     }));
-    let rows = stores.iter().filter(|row| !row.store.is_gone() && row.of.as_ref().is_none_or(|at| at == of));
+    let rows = stores.iter().filter(|row| !row.store.is_gone() && row.place.of().is_none_or(|at| at == of));
     all.extend(rows.filter_map(|row| at_store(tc, row)).filter(|one| against(&one.domain) && ours(&one.domain)));
 
     // Members and stores without a domain never had one, whatever a reference says: then the reference is what is wrong.

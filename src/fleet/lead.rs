@@ -41,7 +41,7 @@ impl Lead {
             return Lead::Electing;
         }
         // One that runs where nobody looks may well stand with the others.
-        let hidden = members.iter().filter(|member| !member.answered && member.pod.is_none()).count();
+        let hidden = members.iter().filter(|member| !member.answered && !member.place.is_known()).count();
         // That one has no pod says nothing of the others, unless too few are left.
         let gone = members.iter().filter(|member| member.gone).count();
         let cut_off = members.iter().any(|member| member.votes == Some(false) && !member.gone)
@@ -107,6 +107,8 @@ impl Lead {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fleet::ObjectRef;
+    use crate::fleet::database::Place;
 
     /// Of three members: what each one's own etcd says (`None`: it does not answer), and what its PD says of a leader.
     fn lead(own: [Option<bool>; 3], leader: Option<u64>, pd: [Option<bool>; 3]) -> Lead {
@@ -115,7 +117,7 @@ mod tests {
             .zip(1..)
             .map(|(own, id)| Member {
                 id: MemberId(id),
-                pod: Some(format!("pd-{id}")),
+                place: Place::new(ObjectRef::new("east", "db", "basic"), format!("pd-{id}")),
                 votes: *own,
                 answered: own.is_some(),
                 ..Member::default()

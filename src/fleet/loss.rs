@@ -42,9 +42,9 @@ impl Losses {
     pub fn of<'a>(quorum: Quorum, members: &[Member], contexts: impl Iterator<Item = &'a str>) -> Self {
         // Votes are what quorum counts, so votes are what can be lost of it.
         let healthy = || members.iter().filter(|member| member.votes == Some(true));
-        let adrift = healthy().filter(|member| member.kube_cluster.is_none()).count();
+        let adrift = healthy().filter(|member| !member.place.is_known()).count();
         let mut placed: BTreeMap<String, usize> = contexts.map(|context| (context.to_owned(), 0)).collect();
-        for context in healthy().filter_map(|member| member.kube_cluster.clone()) {
+        for context in healthy().filter_map(|member| member.place.context().map(str::to_owned)) {
             *placed.entry(context).or_insert(0) += 1;
         }
         let losing = |placed: usize| match (quorum.stands_without(placed), quorum.stands_without(placed + adrift)) {
@@ -53,7 +53,7 @@ impl Losses {
             (true, true) => Loss::Survives,
         };
         // One that never started runs nowhere.
-        let unplaced = members.iter().filter(|member| member.kube_cluster.is_none() && !member.name.is_empty()).count();
+        let unplaced = members.iter().filter(|member| !member.place.is_known() && !member.name.is_empty()).count();
         Self {
             kube_clusters: placed.into_iter().map(|(context, count)| (context, losing(count))).collect(),
             elsewhere: (unplaced > 0).then(|| losing(0)),
@@ -113,17 +113,19 @@ impl Losses {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fleet::ObjectRef;
+    use crate::fleet::database::Place;
 
     /// `e` in east, `w` in west, `n` in north, `?` in no connected context; a capital letter is not healthy.
     fn losses(members: &str) -> Losses {
         let members: Vec<Member> = members
             .chars()
             .map(|one| Member {
-                kube_cluster: match one.to_ascii_lowercase() {
-                    'e' => Some("east".into()),
-                    'w' => Some("west".into()),
-                    'n' => Some("north".into()),
-                    _ => None,
+                place: match one.to_ascii_lowercase() {
+                    'e' => Place::new(ObjectRef::new("east", "db", "basic"), "pd"),
+                    'w' => Place::new(ObjectRef::new("west", "db", "basic"), "pd"),
+                    'n' => Place::new(ObjectRef::new("north", "db", "basic"), "pd"),
+                    _ => Place::default(),
                 },
                 name: "pd".into(),
                 votes: Some(one.is_lowercase() || one == '?'),
@@ -131,7 +133,8 @@ mod tests {
             })
             .collect();
         let healthy = members.iter().filter(|member| member.votes == Some(true)).count();
-        let contexts: Vec<String> = members.iter().filter_map(|member| member.kube_cluster.clone()).collect();
+        let contexts: Vec<String> =
+            members.iter().filter_map(|member| member.place.context().map(str::to_owned)).collect();
         Losses::of(Quorum::new(members.len(), healthy), &members, contexts.iter().map(String::as_str))
     }
 

@@ -68,9 +68,9 @@ pub fn invariants(fleet: &Fleet, database: &Database) -> Vec<Invariant> {
     let stale = parts.iter().filter(|part| !part.cluster.freshness.is_live());
     let stale = stale.map(|part| format!("KubeCluster {} is {}", part.of.context, part.cluster.freshness.word()));
     // So has one of which only PD tells.
-    let away = database.members.iter().filter(|member| member.pod.is_none() && !member.name.is_empty());
+    let away = database.members.iter().filter(|member| !member.place.is_known() && !member.name.is_empty());
     let away = away.map(|member| format!("PD member {} is in no cluster that was looked at", member.name));
-    let strange = database.stores.iter().filter(|row| row.of.is_none() && !row.store.is_gone());
+    let strange = database.stores.iter().filter(|row| !row.place.is_known() && !row.store.is_gone());
     let strange = strange.map(|row| format!("store {} is in no cluster that was looked at", row.store.id));
     let refers = parts.iter().filter(|part| part.tc.spec.cluster.is_some());
     let refers = refers.filter(|part| !database.joined_for_certain(part.of));
@@ -180,12 +180,8 @@ fn names(database: &Database, parts: &[Part<'_>]) -> Holding {
         return Holding::Unknown("PD did not answer".into());
     }
     for member in &database.members {
-        let part = parts.iter().find(|part| {
-            Some(part.of.context.as_str()) == member.kube_cluster.as_deref()
-                && Some(part.of.namespace.as_str()) == member.namespace.as_deref()
-                && Some(part.of.name.as_str()) == member.tidb_cluster.as_deref()
-        });
-        let (Some(part), Some(pod)) = (part, member.pod.as_deref()) else { continue };
+        let part = parts.iter().find(|part| member.place.of() == Some(part.of));
+        let (Some(part), Some(pod)) = (part, member.place.pod()) else { continue };
         let expected = part.tc.pd_name(pod);
         if member.name != expected {
             return Holding::Broken(format!("member {} is called {}, expected {expected}", member.id, member.name));
@@ -201,7 +197,7 @@ fn no_strangers(database: &Database, parts: &[Part<'_>]) -> Holding {
     if let Some(member) = database.members.iter().find(|member| member.name.is_empty()) {
         return Holding::Broken(format!("member {} never started", member.id));
     }
-    if let Some(member) = database.members.iter().find(|member| member.pod.is_none()) {
+    if let Some(member) = database.members.iter().find(|member| !member.place.is_known()) {
         return Holding::Unknown(format!("member {} is in no connected context", member.name));
     }
     if let Some(part) = parts.iter().find(|part| part.tc.spec.pd.is_some() && part.tc.status.pd.members.is_empty()) {
@@ -221,7 +217,7 @@ fn stores(database: &Database, told: &[&PdAnswer]) -> Holding {
     if told.is_empty() {
         return Holding::Unknown("PD did not answer".into());
     }
-    match database.stores.iter().find(|row| row.tidb_cluster.is_none() && !row.store.is_gone()) {
+    match database.stores.iter().find(|row| !row.place.is_known() && !row.store.is_gone()) {
         Some(row) => Holding::Unknown(format!(
             "store {} ({}) belongs to no TidbCluster of a connected context, or to several",
             row.store.id, row.store.address
@@ -237,7 +233,7 @@ fn one_leader(database: &Database, told: &[&PdAnswer]) -> Holding {
         (None, _) if told.is_empty() => Holding::Unknown("PD did not answer".into()),
         (None, _) => Holding::Broken("no PD pod names a leader".into()),
         (Some(one), Some(other)) => Holding::Broken(format!("PD pods name different leaders: {one} and {other}")),
-        (Some(id), None) => match database.member(id).filter(|member| member.pod.is_some()) {
+        (Some(id), None) => match database.member(id).filter(|member| member.place.is_known()) {
             Some(_) => Holding::Holds,
             None => Holding::Unknown(format!("the leader {id} is in no connected context")),
         },

@@ -92,10 +92,9 @@ pub fn migrate(fleet: &Fleet, database: &Database, of: &ObjectRef) -> RunLine {
 /// Corrects the peerURLs of a TidbCluster's own members. Names change at the restart only: before it has come, it is the
 /// migration that goes on.
 pub fn correct_peer_urls(fleet: &Fleet, database: &Database, of: &ObjectRef, tc: &TidbCluster) -> RunLine {
-    let mut own = database.members.iter().filter(|member| member.of().as_ref() == Some(of));
-    let renamed = |member: &Member| {
-        member.name.is_empty() || member.pod.as_ref().is_none_or(|pod| member.name == tc.pd_name(pod))
-    };
+    let mut own = database.members.iter().filter(|member| member.place.of() == Some(of));
+    let renamed =
+        |member: &Member| member.name.is_empty() || member.place.pod().is_none_or(|pod| member.name == tc.pd_name(pod));
     match own.all(renamed) {
         true => RunLine::run("repair-peer-urls").on(of),
         false => migrate(fleet, database, of),

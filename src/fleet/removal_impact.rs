@@ -49,9 +49,9 @@ pub struct RemovalImpact {
 /// The StatefulSet decides: failover adds pods beyond the spec, and with delete-slots any ordinal may be wanted. One that
 /// never started is no ghost: its pod may be on its way.
 pub fn ghost(fleet: &Fleet, member: &Member) -> Option<i64> {
-    let of = member.of()?;
-    let (cluster, tc) = (fleet.clusters.get(&of.context)?, fleet.tidb_cluster(&of)?);
-    let ordinal: i64 = member.pod.as_ref()?.rsplit('-').next()?.parse().ok()?;
+    let of = member.place.of()?;
+    let (cluster, tc) = (fleet.clusters.get(&of.context)?, fleet.tidb_cluster(of)?);
+    let ordinal: i64 = member.place.pod()?.rsplit('-').next()?.parse().ok()?;
     let spec = tc.spec.pd.as_ref().map_or(0, |pd| pd.replicas);
     let wanted = stateful_set(cluster, tc, Component::Pd).map_or(spec, |set| spec.max(set.spec.replicas));
     // Only a cluster that shows all of its pods proves that one is not there.
@@ -82,7 +82,7 @@ fn rules(details: &PdDetails) -> Option<&[PlacementRule]> {
 pub fn without(fleet: &Fleet, database: &Database, of: &ObjectRef, tc: &TidbCluster) -> RemovalImpact {
     let counted = |row: &&StoreRow| !row.store.is_gone();
     let (here, left): (Vec<&StoreRow>, Vec<&StoreRow>) =
-        database.stores.iter().filter(counted).partition(|row| row.of.as_ref() == Some(of));
+        database.stores.iter().filter(counted).partition(|row| row.place.of() == Some(of));
     let up_left: Vec<&StoreRow> = left.into_iter().filter(|row| row.store.is_up()).collect();
     let tikv = |rows: &[&StoreRow]| rows.iter().filter(|row| !row.store.tiflash).count();
     let details = details(fleet, database);
@@ -91,7 +91,7 @@ pub fn without(fleet: &Fleet, database: &Database, of: &ObjectRef, tc: &TidbClus
     let needed = database.max_replicas.max(by_rules);
     let labels = location_labels(fleet, database);
     let (members_here, members_left): (Vec<&Member>, Vec<&Member>) =
-        database.members.iter().partition(|member| member.of().as_ref() == Some(of));
+        database.members.iter().partition(|member| member.place.of() == Some(of));
     let names =
         |other: &ObjectRef, tc: &TidbCluster| super::database::referenced(fleet, other, tc).as_ref() == Some(of);
     let (mut dependents, mut referrers) = (Vec::new(), Vec::new());
@@ -117,7 +117,7 @@ pub fn without(fleet: &Fleet, database: &Database, of: &ObjectRef, tc: &TidbClus
             .stores
             .iter()
             .filter(counted)
-            .filter(|row| row.of.is_none())
+            .filter(|row| !row.place.is_known())
             .map(|row| row.store.address.clone())
             .collect(),
         members_here: members_here.into_iter().cloned().collect(),
@@ -228,6 +228,7 @@ fn holds(constraint: &LabelConstraint, labels: &BTreeMap<String, String>) -> boo
 mod tests {
     use super::*;
     use crate::fleet::Freshness;
+    use crate::fleet::database::Place;
     use crate::fleet::database::databases;
     use crate::fleet::pd::{EtcdMember, MemberId, Store};
     use crate::hazards::bed::Bed;
@@ -236,7 +237,7 @@ mod tests {
         let labels: BTreeMap<String, String> = labels.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect();
         let tiflash = labels.get("engine").is_some_and(|engine| engine == "tiflash");
         let store = Store { id, state: state.into(), tiflash, labels, ..Store::default() };
-        StoreRow { store, of: Some(ObjectRef::new(of, "db", of)), kube_cluster: None, tidb_cluster: None, pod: None }
+        StoreRow { store, place: Place::new(ObjectRef::new(of, "db", of), format!("{of}-{id}")) }
     }
 
     fn rule(count: u64, constraints: &[(&str, &str, &str)]) -> PlacementRule {
@@ -335,7 +336,7 @@ mod tests {
         assert_eq!(judge(&[rule(3, &[]), learner(2)]), Risk { replicas: 1, tolerated: 1 });
         // One table with five replicas does not make the others bear two losses.
         let near: Vec<&StoreRow> =
-            left.iter().filter(|row| row.of.as_ref().is_some_and(|of| of.name == "east")).collect();
+            left.iter().filter(|row| row.place.of().is_some_and(|of| of.name == "east")).collect();
         let found = worst(&[rule(3, &[]), ranged(5, &[])], &labels, 5, &here.iter().collect::<Vec<_>>(), &near);
         assert_eq!(found, Risk { replicas: 2, tolerated: 1 });
         // A table that lies only in west is gone with it.

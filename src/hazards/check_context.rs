@@ -71,7 +71,7 @@ impl<'a> CheckContext<'a> {
 
     /// The members whose pods are of this part.
     pub fn members(&self, part: &Part<'_>) -> Vec<&'a Member> {
-        self.database.members.iter().filter(|member| member.of().as_ref() == Some(part.of)).collect()
+        self.database.members.iter().filter(|member| member.place.of() == Some(part.of)).collect()
     }
 
     /// Every PD view that answered.
@@ -95,7 +95,7 @@ impl<'a> CheckContext<'a> {
     /// Up stores that a part is about to give away, going by the replicas that it asks for.
     pub fn leaving(&self, part: &Part<'_>, component: Component) -> usize {
         let own = self.database.stores.iter().filter(|row| {
-            row.of.as_ref() == Some(part.of)
+            row.place.of() == Some(part.of)
                 && row.store.tiflash == (component == Component::Tiflash)
                 && row.store.is_up()
         });

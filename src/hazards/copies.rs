@@ -44,7 +44,7 @@ fn pd_ctl(scene: &CheckContext<'_>, what: &str) -> String {
 fn by_context<'a>(scene: &CheckContext<'a>) -> BTreeMap<&'a str, Vec<&'a StoreRow>> {
     let mut all: BTreeMap<&str, Vec<&StoreRow>> = BTreeMap::new();
     let up = scene.database.stores.iter().filter(|row| !row.store.tiflash && row.store.is_up());
-    for (context, row) in up.filter_map(|row| Some((row.kube_cluster.as_deref()?, row))) {
+    for (context, row) in up.filter_map(|row| Some((row.place.context()?, row))) {
         all.entry(context).or_default().push(row);
     }
     all
@@ -65,7 +65,7 @@ fn tells_apart(label: &str, places: &BTreeMap<&str, Vec<&StoreRow>>) -> bool {
 /// 81. All copies of a region may lie in one KubeCluster; or, where there are three or more, so many that losing it stops them.
 fn copies_not_spread(scene: &CheckContext<'_>) -> Vec<Finding> {
     let places = by_context(scene);
-    let strangers = scene.database.stores.iter().any(|row| row.of.is_none() && !row.store.is_gone());
+    let strangers = scene.database.stores.iter().any(|row| !row.place.is_known() && !row.store.is_gone());
     // What lies out of sight may be what keeps them apart.
     if places.len() < 2 || strangers {
         return Vec::new();
@@ -100,7 +100,7 @@ fn copies_not_spread(scene: &CheckContext<'_>) -> Vec<Finding> {
     for row in places.values().flatten().take(12) {
         let labels: Vec<String> = row.store.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
         let labels = if labels.is_empty() { "(none)".to_owned() } else { labels.join(", ") };
-        let place = row.kube_cluster.as_deref().unwrap_or_default();
+        let place = row.place.context().unwrap_or_default();
         found = found.saw(
             &Subject::of_pd("store", row.store.id.to_string()),
             &format!("labels, in {place}"),

@@ -40,7 +40,7 @@ fn members(scene: &CheckContext<'_>) -> Vec<Finding> {
     let mut found = scene.find(HazardId::PdMemberUnhealthy, sentence).severity(severity);
     for member in sick {
         let subject = Subject::of_pd("member", member.id.hex());
-        let pod = member.pod.as_deref().unwrap_or("no pod known");
+        let pod = member.place.pod().unwrap_or("no pod known");
         let value = format!("not healthy ({pod}, {})", member.pod_phase.as_deref().unwrap_or("not seen"));
         found = found.saw(&subject, "GET /pd/api/v1/health, /health", value, scene.pd_seen()).on(subject);
     }
@@ -55,7 +55,7 @@ fn members(scene: &CheckContext<'_>) -> Vec<Finding> {
 fn sick_pods(scene: &CheckContext<'_>) -> (String, Option<RunLine>) {
     let mut sick: Vec<_> = scene.database.members.iter().filter(|member| member.healthy == Some(false)).collect();
     sick.sort_by_key(|member| !member.gone);
-    let placed = sick.into_iter().filter_map(|member| Some((member.of()?, member.pod.as_ref()?)));
+    let placed = sick.into_iter().filter_map(|member| Some((member.place.of()?, member.place.pod()?)));
     let loops = |of: &ObjectRef, pod: &str| {
         let cluster = scene.fleet.clusters.get(&of.context);
         cluster.and_then(|cluster| cluster.pods.get(&ObjectKey::new(&of.namespace, pod))).is_some_and(Pod::loops)
@@ -65,13 +65,13 @@ fn sick_pods(scene: &CheckContext<'_>) -> (String, Option<RunLine>) {
         .map(|(of, pod)| {
             // It ends again for a reason that its log tells; once that is gone, and while the others are a majority, it is
             // made anew.
-            match loops(&of, pod) && scene.database.lead == Lead::Leads {
+            match loops(of, pod) && scene.database.lead == Lead::Leads {
                 true => {
-                    let advice = remedy::crash_loop(&of, Component::Pd, pod, true);
+                    let advice = remedy::crash_loop(of, Component::Pd, pod, true);
                     first = first.take().or_else(|| advice.line().cloned());
                     advice.to_string()
                 }
-                false => format!("{} describe pod {pod}", kubectl(&of)),
+                false => format!("{} describe pod {pod}", kubectl(of)),
             }
         })
         .collect();

@@ -133,8 +133,7 @@ fn home<'a>(scene: &CheckContext<'a>, host: &str, component: Component) -> Optio
 fn deleted_too_early(scene: &CheckContext<'_>) -> Vec<Finding> {
     let mut all = Vec::new();
     for part in scene.parts.iter().filter(|part| part.deleting()) {
-        let stores =
-            scene.database.stores.iter().filter(|row| row.of.as_ref() == Some(part.of) && !row.store.is_gone());
+        let stores = scene.database.stores.iter().filter(|row| row.place.of() == Some(part.of) && !row.store.is_gone());
         let (stores, members) = (stores.count(), scene.members(part).len());
         if stores + members == 0 {
             continue;
@@ -155,7 +154,7 @@ fn deleted_too_early(scene: &CheckContext<'_>) -> Vec<Finding> {
         );
     }
     let mut gone: BTreeMap<(String, String, String), Vec<(u64, String)>> = BTreeMap::new();
-    for row in scene.database.stores.iter().filter(|row| row.tidb_cluster.is_none() && !row.store.is_gone()) {
+    for row in scene.database.stores.iter().filter(|row| !row.place.is_known() && !row.store.is_gone()) {
         let host = row.store.host();
         let component = row.store.component();
         let Some((cluster, name, namespace)) = home(scene, host, component) else { continue };
@@ -182,9 +181,9 @@ fn deleted_too_early(scene: &CheckContext<'_>) -> Vec<Finding> {
 fn ghosts(scene: &CheckContext<'_>) -> Vec<Finding> {
     let mut all = Vec::new();
     for member in scene.database.members.iter().filter(|member| !member.name.is_empty()) {
-        let why = match &member.pod {
+        let why = match member.place.pod() {
             Some(pod) => {
-                let Some((of, wanted)) = member.of().zip(ghost(scene.fleet, member)) else { continue };
+                let Some((of, wanted)) = member.place.of().zip(ghost(scene.fleet, member)) else { continue };
                 format!("its pod {}/{pod} is gone, and {of} asks for {wanted} PD", of.context)
             }
             None => {
@@ -262,8 +261,8 @@ fn hand_over(scene: &CheckContext<'_>, leaving: &Part<'_>) -> Option<RunLine> {
     let stays = |part: &&Part<'_>| part.of != leaving.of && !part.deleting();
     let mut others =
         scene.parts.iter().filter(stays).flat_map(|part| scene.members(part).into_iter().map(move |m| (part, m)));
-    let well = others.find(|(_, member)| member.healthy == Some(true) && member.pod.is_some());
-    let (part, pod) = well.and_then(|(part, member)| Some((part, member.pod.as_deref()?)))?;
+    let well = others.find(|(_, member)| member.healthy == Some(true) && member.place.is_known());
+    let (part, pod) = well.and_then(|(part, member)| Some((part, member.place.pod()?)))?;
     Some(RunLine::run("transfer-pd-leader").on(part.of).set("pod", pod))
 }
 

@@ -101,7 +101,7 @@ fn spread(scene: &CheckContext<'_>) -> Vec<Finding> {
         by_context.entry(&part.of.context).or_insert(0);
     }
     for member in &started {
-        if let Some(context) = member.kube_cluster.as_deref() {
+        if let Some(context) = member.place.context() {
             *by_context.entry(context).or_insert(0) += 1;
         }
     }
@@ -138,7 +138,7 @@ pub(super) fn majority(scene: &CheckContext<'_>) -> Option<String> {
         return None;
     }
     for member in members {
-        *contexts.get_mut(member.kube_cluster.as_deref()?)? += 1;
+        *contexts.get_mut(member.place.context()?)? += 1;
     }
     let (heavy, count) = contexts.into_iter().max_by_key(|(_, count)| *count)?;
     Some(format!(
@@ -247,7 +247,7 @@ fn half_updated(scene: &CheckContext<'_>) -> Vec<Finding> {
             .iter()
             .filter(|member| member.drift && !member.peer_urls.is_empty())
             .filter(|member| {
-                let tls = speaks_tls(part.cluster, part.tc, member.pod.as_deref().unwrap_or_default());
+                let tls = speaks_tls(part.cluster, part.tc, member.place.pod().unwrap_or_default());
                 member.peer_urls.iter().all(|url| check_held(url, tls).is_ok())
             })
             .collect();

@@ -186,7 +186,7 @@ fn caused(scene: &CheckContext<'_>, finding: &Finding, causes: &BTreeSet<Subject
     }
     let pd = finding.evidence.iter().any(|evidence| evidence.field == "rollout of pd");
     let gone = |member: &Member| {
-        member.gone && member.of().is_some_and(|of| finding.subjects.contains(&Subject::tidb_cluster(&of)))
+        member.gone && member.place.of().is_some_and(|of| finding.subjects.contains(&Subject::tidb_cluster(of)))
     };
     pd && scene.database.members.iter().any(gone)
 }

@@ -213,7 +213,7 @@ fn wrong_schemes(scene: &CheckContext<'_>) -> Vec<Finding> {
     let mut all = Vec::new();
     for part in scene.parts.iter().filter(|part| scene.database.toggled(part.of).is_none()) {
         let own = scene.members(part);
-        let tls = |member: &Member| speaks_tls(part.cluster, part.tc, member.pod.as_deref().unwrap_or_default());
+        let tls = |member: &Member| speaks_tls(part.cluster, part.tc, member.place.pod().unwrap_or_default());
         let off = |member: &&&Member| {
             let tls = tls(member);
             let wrong = |url: &String| matches!(check_held(url, tls), Err(BadPeerUrl::Scheme { .. }));

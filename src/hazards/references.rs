@@ -47,7 +47,7 @@ fn two_databases(scene: &CheckContext<'_>, part: &Part<'_>, joined: &ObjectRef) 
     let target = format!(".{}-pd-peer.{}.svc", joined.name, joined.namespace);
     let knows = scene.database.members.iter().any(|member| {
         let mut hosts = member.client_urls.iter().filter_map(|url| host(url));
-        member.kube_cluster.as_deref() != Some(&part.of.context) && hosts.any(|host| host.contains(&target))
+        member.place.context() != Some(&part.of.context) && hosts.any(|host| host.contains(&target))
     });
     let found = match knows {
         true => scene

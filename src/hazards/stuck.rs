@@ -106,7 +106,7 @@ fn eviction_unknown_to_pd(scene: &CheckContext<'_>) -> Vec<Finding> {
 /// The store of a pod that PD still counts.
 fn store_of<'a>(scene: &CheckContext<'a>, part: &Part<'_>, pod: &Pod) -> Option<&'a Store> {
     let own = |row: &&crate::fleet::database::StoreRow| {
-        row.of.as_ref() == Some(part.of) && row.pod.as_deref() == Some(pod.metadata.name.as_str())
+        row.place.of() == Some(part.of) && row.place.pod() == Some(pod.metadata.name.as_str())
     };
     scene.database.stores.iter().filter(own).map(|row| &row.store).find(|store| !store.is_gone())
 }
@@ -169,7 +169,7 @@ fn resolver_differs(scene: &CheckContext<'_>) -> Vec<Finding> {
             let Some(spec) = part.tc.component(component).filter(|spec| !resolves_natively(spec)) else { continue };
             let came =
                 scene.database.stores.iter().any(|row| {
-                    row.of.as_ref() == Some(part.of) && row.store.tiflash == (component == Component::Tiflash)
+                    row.place.of() == Some(part.of) && row.store.tiflash == (component == Component::Tiflash)
                 });
             let looping: Vec<&Pod> =
                 component_pods(part.cluster, part.tc, component).into_iter().filter(|pod| pod.loops()).collect();

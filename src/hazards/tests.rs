@@ -83,9 +83,9 @@ fn a_peer_url_is_not_blamed_for_the_domain_of_its_tidb_cluster() {
             assert_eq!((finding.id(), finding.severity), ("cluster-domain-changed", Severity::High));
             assert_eq!((finding.subjects[0].context.as_str(), &*finding.what_to_do), (context, back(context).as_str()));
             let database = &crate::fleet::database::databases(&fleet)[0];
-            let there = database.members.iter().filter(|member| member.kube_cluster.as_deref() == Some(context));
+            let there = database.members.iter().filter(|member| member.place.context() == Some(context));
             assert!(there.clone().all(|member| !member.drift && member.expected_peer_url.is_none()));
-            let others = database.members.iter().filter(|member| member.kube_cluster.as_deref() != Some(context));
+            let others = database.members.iter().filter(|member| member.place.context() != Some(context));
             assert!(others.clone().all(|member| !member.drift && member.expected_peer_url.is_some()));
             let said: Vec<String> = database.problems.iter().map(ToString::to_string).collect();
             let said = said.join("\n");

@@ -392,7 +392,7 @@ fn overlapping(scene: &CheckContext<'_>) -> Vec<Finding> {
             let Some(set) = stateful_set(part.cluster, part.tc, component) else { continue };
             let rolls = set.rolls();
             let offline =
-                scene.database.stores.iter().any(|row| row.store.is_leaving() && row.of.as_ref() == Some(part.of));
+                scene.database.stores.iter().any(|row| row.store.is_leaving() && row.place.of() == Some(part.of));
             let scales = set.spec.replicas != spec.replicas || (component == Component::Tikv && offline);
             if !rolls || !scales {
                 continue;

@@ -91,9 +91,9 @@ fn database_text(database: &Database, wide: bool, runs: &[Standing]) -> String {
                 if member.name.is_empty() {
                     "(never started)".into()
                 } else {
-                    member.pod.clone().unwrap_or_else(|| member.name.clone())
+                    member.place.pod().unwrap_or(&member.name).to_owned()
                 },
-                member.kube_cluster.clone().unwrap_or_else(|| "not connected".into()),
+                member.place.context().unwrap_or("not connected").to_owned(),
                 member.pod_phase.clone().unwrap_or_else(dash),
                 health.to_owned(),
                 if member.leader { "leader".into() } else { String::new() },
@@ -190,8 +190,8 @@ fn stores_text(database: &Database) -> String {
         .map(|row| {
             vec![
                 row.store.id.to_string(),
-                row.pod.clone().unwrap_or_else(dash),
-                row.kube_cluster.clone().unwrap_or_else(|| "not connected".into()),
+                row.place.pod().map_or_else(dash, str::to_owned),
+                row.place.context().unwrap_or("not connected").to_owned(),
                 if row.store.tiflash { "TiFlash".into() } else { "TiKV".into() },
                 row.store.state.clone(),
                 row.store.leader_count.to_string(),

@@ -111,7 +111,7 @@ async fn one_look_sees_everything() {
     assert_eq!(fleet.clusters["legacy"].cluster_domain(), Some("cluster1.com"));
     let database = database_of(&fleet, &target()).expect("the database");
     assert_eq!((database.id.as_deref(), database.members.len()), (Some("7218830945512086113"), 3));
-    assert!(database.members.iter().all(|member| member.pod.is_some() && member.healthy == Some(true)));
+    assert!(database.members.iter().all(|member| member.place.is_known() && member.healthy == Some(true)));
     assert!(world.writes().is_empty(), "{:?}", world.writes());
 }
 
@@ -238,7 +238,7 @@ async fn the_migration_by_hand() {
     let members = database_of(&fleet, &target()).expect("the database").members;
     assert!(members.iter().all(|member| member.drift), "names moved, peerURLs stay: {members:?}");
     for member in &members {
-        let pod = member.pod.clone().expect("joined");
+        let pod = member.place.pod().expect("joined").to_owned();
         let url = member.expected_peer_url.clone().expect("computed");
         let action =
             Action::ProbePeerUrl(ProbePeerUrl { target: target(), id: member.id, pod: pod.clone(), url: url.clone() });
@@ -333,7 +333,7 @@ async fn lost_answers_are_unknown_and_refusals_are_not() {
     let ghost = Action::UpdatePeerUrl(UpdatePeerUrl {
         target: target(),
         id: MemberId(7),
-        pod: member.pod.clone().expect("joined"),
+        pod: member.place.pod().expect("joined").to_owned(),
         from: member.peer_urls.clone(),
         to: member.peer_urls.clone(),
         restores: false,

@@ -146,11 +146,11 @@ async fn the_v3_gateway_takes_an_update_and_failed_tunnels_say_why() {
     let fleet = fleet_of(&links).await;
     let target = ObjectRef::new("east", "prod", "prod-east");
     let database = database_of(&fleet, &target).expect("the database");
-    let member = database.members.iter().find(|m| m.kube_cluster.as_deref() == Some("east")).expect("one in east");
+    let member = database.members.iter().find(|m| m.place.context() == Some("east")).expect("one in east");
     let action = Action::UpdatePeerUrl(UpdatePeerUrl {
         target,
         id: member.id,
-        pod: member.pod.clone().expect("joined"),
+        pod: member.place.pod().expect("joined").to_owned(),
         from: member.peer_urls.clone(),
         to: member.peer_urls.clone(),
         restores: false,

@@ -37,7 +37,7 @@ pub const SPEC: ViewSpec = ViewSpec {
 fn rows(app: &App) -> Vec<Row> {
     let Some(database) = app.database() else { return Vec::new() };
     let members = database.members.iter().enumerate();
-    let shown = members.filter(|(_, member)| app.in_focus(member.kube_cluster.as_deref()));
+    let shown = members.filter(|(_, member)| app.in_focus(member.place.context()));
     let all: Vec<&str> = database.members.iter().flat_map(|one| one.peer_urls.iter().map(String::as_str)).collect();
     let ids: Vec<String> = database.members.iter().map(|member| member.id.hex()).collect();
     let length = urls::prefix(ids.iter().map(String::as_str));
@@ -56,7 +56,7 @@ pub fn health(member: &Member) -> (Level, &'static str) {
 
 /// What Kubernetes says of its pod, which is not known where the cluster is not live.
 pub fn status(app: &App, member: &Member) -> (Level, String) {
-    let live = member.kube_cluster.as_deref().is_some_and(|context| app.is_live(context));
+    let live = member.place.context().is_some_and(|context| app.is_live(context));
     match (&member.pod_phase, member.ready) {
         (Some(phase), _) if !live => (Level::Unknown, format!("{phase} ?")),
         (Some(phase), Some(false)) if phase == "Running" => (Level::Working, "Running, not ready".to_owned()),
@@ -93,8 +93,8 @@ fn row(app: &App, index: usize, member: &Member, all: &[&str], length: usize) ->
             Cell::plain(urls::short(&member.id.hex(), length)),
             Cell::level(health_level, word),
             lead,
-            Cell::plain(member.kube_cluster.as_deref().unwrap_or("?")),
-            Cell::plain(member.pod.as_deref().unwrap_or("in no connected context")),
+            Cell::plain(member.place.context().unwrap_or("?")),
+            Cell::plain(member.place.pod().unwrap_or("in no connected context")),
             Cell::new(status, Tone::Level(status_level)),
             peer_cell(member, all),
             Cell::dim(&client),
@@ -108,6 +108,6 @@ fn row(app: &App, index: usize, member: &Member, all: &[&str], length: usize) ->
         row.notes.push(narrow(format!("expected  {url}"), Tone::Level(Level::Working)));
     }
     row.notes.push(narrow(format!("client    {client}"), Tone::Dim));
-    row.old = member.kube_cluster.as_deref().is_some_and(|context| !app.is_live(context));
+    row.old = member.place.context().is_some_and(|context| !app.is_live(context));
     row
 }

@@ -26,7 +26,7 @@ fn rows(app: &App) -> Vec<Row> {
         let store = &row.store;
         let level = store_level(&store.state);
         let since = store.load.last_heartbeat.map(|at| format!(" for {}", age(at, app.now))).unwrap_or_default();
-        let pod = row.pod.as_deref().unwrap_or("in no connected context");
+        let pod = row.place.pod().unwrap_or("in no connected context");
         let told = format!("have a peer on this store ({pod}), which is {}{since}", store.state);
         all.push(Row::new(store.id.to_string(), level, Item::Store(index)).cells(vec![
             Cell::level(level, format!("store {}", store.id)),

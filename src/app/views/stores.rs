@@ -31,15 +31,15 @@ pub const SPEC: ViewSpec = ViewSpec {
 fn rows(app: &App) -> Vec<Row> {
     let Some(database) = app.database() else { return Vec::new() };
     let stores = database.stores.iter().enumerate();
-    let rows = stores.filter(|(_, row)| app.in_focus(row.kube_cluster.as_deref())).map(|(index, row)| {
+    let rows = stores.filter(|(_, row)| app.in_focus(row.place.context())).map(|(index, row)| {
         let store = &row.store;
         let level = store_level(&store.state);
         let mut made = Row::new(store.id.to_string(), level, Item::Store(index)).cells(vec![
             Cell::plain(store.id.to_string()).ordered_by(i64::try_from(store.id).unwrap_or(i64::MAX)),
             Cell::level(level, &store.state),
             Cell::dim(if store.tiflash { "TiFlash" } else { "TiKV" }),
-            Cell::plain(row.kube_cluster.as_deref().unwrap_or("?")),
-            Cell::plain(row.pod.as_deref().unwrap_or("in no connected context")),
+            Cell::plain(row.place.context().unwrap_or("?")),
+            Cell::plain(row.place.pod().unwrap_or("in no connected context")),
             Cell::number(store.region_count),
             Cell::number(store.leader_count),
             Cell::dim(&store.version),
@@ -49,7 +49,7 @@ fn rows(app: &App) -> Vec<Row> {
             made = made.note(0, words, Tone::Level(Level::Working));
         }
         made.labels = store.labels.clone();
-        made.old = row.kube_cluster.as_deref().is_some_and(|context| !app.is_live(context));
+        made.old = row.place.context().is_some_and(|context| !app.is_live(context));
         made
     });
     rows.collect()

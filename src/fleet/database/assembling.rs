@@ -160,7 +160,7 @@ impl<'a> Evidence<'a> {
         let mut members: Vec<Member> =
             listed.iter().map(|m| join(m, &self.known, &self.views, &self.fresh, leader)).collect();
         // As a person looks for them: those of one TidbCluster together, by number. PD's ids are random.
-        members.sort_by_cached_key(|member| (place_of(member.of(), member.pod.as_deref()), member.id));
+        members.sort_by_cached_key(|member| (place_of(&member.place), member.id));
         // One that is gone leads nothing, whoever still follows it.
         let leader = leader.filter(|id| !members.iter().any(|member| member.gone && member.id == *id));
         (members, leader)
@@ -178,7 +178,7 @@ impl<'a> Evidence<'a> {
 
     fn toggled(&self, members: &[Member]) -> Vec<Toggle> {
         let of_one = |of: &ObjectRef, cluster, tc| {
-            let own = members.iter().filter(|member| member.of().as_ref() == Some(of));
+            let own = members.iter().filter(|member| member.place.of() == Some(of));
             let urls: Vec<&str> = own.flat_map(|member| &member.client_urls).map(String::as_str).collect();
             toggle(of, cluster, tc, &urls)
         };
@@ -188,8 +188,8 @@ impl<'a> Evidence<'a> {
     /// TidbClusters that belong here by their own word only.
     fn unconfirmed(&self, members: &[Member], stores: &[StoreRow]) -> Vec<ObjectRef> {
         let listed = |of: &ObjectRef| {
-            members.iter().any(|member| member.of().as_ref() == Some(of))
-                || stores.iter().any(|row| row.of.as_ref() == Some(of))
+            members.iter().any(|member| member.place.of() == Some(of))
+                || stores.iter().any(|row| row.place.of() == Some(of))
         };
         let alone = |of: &&ObjectRef| !listed(of) && !confirms(self.fleet, of);
         let unconfirmed: Vec<ObjectRef> = self.tcs.iter().filter(alone).cloned().collect();
@@ -277,7 +277,7 @@ impl Said {
     /// A domain in doubt; no peerURL is blamed for it.
     fn domains(&mut self, doubts: &[DomainDoubt], members: &mut [Member]) {
         for member in members {
-            if member.of().is_some_and(|of| doubts.iter().any(|doubt| doubt.of == of)) {
+            if member.place.of().is_some_and(|of| doubts.iter().any(|doubt| doubt.of == *of)) {
                 (member.expected_peer_url, member.drift) = (None, false);
             }
         }

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use super::hosts::{domain_in, host, pod_of};
-use super::{Member, StoreRow};
+use super::{Member, Place, StoreRow};
 use crate::fleet::dns::{Served, normal, same_name};
 use crate::fleet::pd::{EtcdMember, MemberId, PdAnswer, PdWay, Store};
 use crate::fleet::tidbcluster::{Component, TidbCluster};
@@ -56,12 +56,9 @@ pub(super) fn join(
     };
     if let Some((of, cluster, _, pod_name)) = place {
         let pod = cluster.pods.get(&ObjectKey::new(&of.namespace, &pod_name));
-        joined.kube_cluster = Some(of.context.clone());
-        joined.namespace = Some(of.namespace.clone());
-        joined.tidb_cluster = Some(of.name.clone());
         joined.pod_phase = pod.map(|pod| pod.status_word());
         joined.ready = pod.map(|pod| pod.ready());
-        joined.pod = Some(pod_name);
+        joined.place = Place::new(of.clone(), pod_name);
     }
     joined
 }
@@ -160,21 +157,16 @@ pub(super) fn join_stores(
                 owners = moved(known, component, &[host.as_str()]).into_iter().map(|(of, ..)| of).collect();
             }
             let owner = if owners.len() == 1 { owners.pop() } else { None };
-            StoreRow {
-                store: store.clone(),
-                kube_cluster: owner.map(|of| of.context.clone()),
-                tidb_cluster: owner.map(|of| of.name.clone()),
-                pod: owner.map(|_| pod.to_owned()),
-                of: owner.cloned(),
-            }
+            StoreRow { store: store.clone(), place: owner.map(|of| Place::new(of.clone(), pod)).unwrap_or_default() }
         })
         .collect();
-    rows.sort_by_cached_key(|row| (place_of(row.of.clone(), row.pod.as_deref()), row.store.id));
+    rows.sort_by_cached_key(|row| (place_of(&row.place), row.store.id));
     rows
 }
 
 /// Where something is, for sorting: by TidbCluster, then by its pods' names and numbers; what has no place comes last.
-pub(super) fn place_of(of: Option<ObjectRef>, pod: Option<&str>) -> (bool, Option<ObjectRef>, String, u64) {
+pub(super) fn place_of(place: &Place) -> (bool, Option<ObjectRef>, String, u64) {
+    let (of, pod) = (place.of().cloned(), place.pod());
     let (name, number) = pod.and_then(|pod| pod.rsplit_once('-')).unwrap_or((pod.unwrap_or_default(), ""));
     (of.is_none(), of, name.to_owned(), number.parse().unwrap_or(u64::MAX))
 }

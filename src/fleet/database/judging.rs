@@ -104,7 +104,7 @@ pub(super) fn judge_stores(stores: &[StoreRow], problems: &mut Vec<Problem>, uns
         problems.push(Problem::new(ProblemKind::StoreNotUp, about(row), sentence).since(heard));
     }
     leaderless(stores, unseen);
-    for row in stores.iter().filter(|row| row.of.is_none() && !row.store.is_gone()) {
+    for row in stores.iter().filter(|row| !row.place.is_known() && !row.store.is_gone()) {
         let sentence = format!("store {} ({}) belongs to no TidbCluster that is seen", row.store.id, row.store.address);
         unseen.push(NotSeen::new(NotSeenKind::StoreNotConnected, [about(row)], sentence));
     }
@@ -254,7 +254,7 @@ pub(super) fn judge_members(members: &[Member], problems: &mut Vec<Problem>, uns
                 ProblemKind::NeverStarted,
                 format!("member {} was added and never started; while it is there no other PD can join", member.id),
             ));
-        } else if member.pod.is_none() {
+        } else if !member.place.is_known() {
             let sentence = format!("member {shown} ({}) is in no connected context", member.id);
             unseen.push(NotSeen::new(NotSeenKind::MemberNotConnected, [at()], sentence));
         }
@@ -262,7 +262,7 @@ pub(super) fn judge_members(members: &[Member], problems: &mut Vec<Problem>, uns
             let urls = member.peer_urls.join(",");
             let sentence = format!("peerURL of {shown} is {urls}, expected {expected}");
             let wrong = of_member(ProblemKind::PeerUrl, sentence);
-            problems.push(member.of().into_iter().fold(wrong, |wrong, of| wrong.and(Subject::tidb_cluster(&of))));
+            problems.push(member.place.of().into_iter().fold(wrong, |wrong, of| wrong.and(Subject::tidb_cluster(of))));
         }
         match member.healthy {
             Some(false) => {

@@ -19,8 +19,8 @@ pub(super) fn expect_urls(
     members: &mut [Member],
 ) {
     let toggle = toggled.iter().find(|toggle| toggle.of == *of);
-    for member in members.iter_mut().filter(|member| member.of().as_ref() == Some(of)) {
-        let Some(pod) = &member.pod else { continue };
+    for member in members.iter_mut().filter(|member| member.place.of() == Some(of)) {
+        let Some(pod) = member.place.pod() else { continue };
         let tls = toggle.map_or_else(|| speaks_tls(cluster, tc, pod), |toggle| toggle.proper);
         let expected = tc.expected_peer_url(pod, tls);
         member.drift = !matches!(member.peer_urls.as_slice(), [url] if peer_url_check::normal(url) == expected);

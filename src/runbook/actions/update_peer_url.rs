@@ -13,7 +13,7 @@ use super::back::{Back, Part, Sets, Undoing};
 use super::bad_with::BadWith;
 use super::{Action, ActionKind, Does, ProbePeerUrl, WayBack, document, schema_of};
 use crate::fleet::ObjectRef;
-use crate::fleet::database::{Member, database_of};
+use crate::fleet::database::database_of;
 use crate::fleet::kubectl::quote;
 use crate::fleet::object::ObjectId;
 use crate::fleet::pd::{MemberId, MembershipApi};
@@ -240,11 +240,6 @@ impl Sets for UpdatePeerUrl {
 /// A member of the same Database that is not of this TidbCluster: a peerURL without a domain may mean nothing to it.
 fn member_elsewhere(target: &ObjectRef, seen: &Observation) -> Option<String> {
     let members = database_of(&seen.fleet, target)?.members;
-    let here = |member: &Member| {
-        member.kube_cluster.as_ref() == Some(&target.context)
-            && member.namespace.as_ref() == Some(&target.namespace)
-            && member.tidb_cluster.as_ref() == Some(&target.name)
-    };
-    let elsewhere = members.into_iter().find(|member| !here(member))?;
+    let elsewhere = members.into_iter().find(|member| member.place.of() != Some(target))?;
     Some(if elsewhere.name.is_empty() { elsewhere.id.to_string() } else { elsewhere.name })
 }

@@ -157,7 +157,7 @@ pub(super) fn membership(
     let foreign: Vec<String> = database
         .members
         .iter()
-        .filter(|member| member.pod.is_none() && !member.name.is_empty())
+        .filter(|member| !member.place.is_known() && !member.name.is_empty())
         .map(|member| member.name.clone())
         .collect();
     let ids = |which: &dyn Fn(&Member) -> bool| {
@@ -188,13 +188,13 @@ pub(super) fn membership(
 }
 
 fn told(fleet: &Fleet, member: &Member, asked: &ObjectRef) -> MemberFact {
-    let owner = member.of();
-    let tc = owner.as_ref().and_then(|owner| fleet.tidb_cluster(owner));
-    let pod = member.pod.clone().unwrap_or_default();
+    let owner = member.place.of();
+    let tc = owner.and_then(|owner| fleet.tidb_cluster(owner));
+    let pod = member.place.pod().unwrap_or_default().to_owned();
     MemberFact {
         id: member.id.hex(),
         name: member.name.clone(),
-        here: owner.as_ref() == Some(asked),
+        here: owner == Some(asked),
         peer_urls: member.peer_urls.clone(),
         client_urls: member.client_urls.clone(),
         leader: member.leader,
@@ -203,13 +203,13 @@ fn told(fleet: &Fleet, member: &Member, asked: &ObjectRef) -> MemberFact {
         ready: member.ready.unwrap_or(false),
         expected_name: tc.map_or_else(String::new, |tc| tc.pd_name(&pod)),
         readable: !member.peer_urls.is_empty() && member.peer_urls.iter().all(|url| readable(url)),
-        placed: member.pod.is_some(),
+        placed: member.place.is_known(),
         present: member.pod_phase.is_some(),
         expected_peer_url: member.expected_peer_url.clone().unwrap_or_default(),
-        of: owner.as_ref().map(ToString::to_string).unwrap_or_default(),
-        tidb_cluster: owner,
+        of: owner.map(ToString::to_string).unwrap_or_default(),
+        tidb_cluster: owner.cloned(),
         // Where the domain is in doubt nobody knows which URL is right.
-        drift: (member.pod.is_none() || member.expected_peer_url.is_some()).then_some(member.drift),
+        drift: (!member.place.is_known() || member.expected_peer_url.is_some()).then_some(member.drift),
         pod,
     }
 }
@@ -221,9 +221,10 @@ fn joining(fleet: &Fleet, database: &Database) -> Vec<String> {
         .iter()
         .filter_map(|of| Some((of, fleet.clusters.get(&of.context)?, fleet.tidb_cluster(of)?)));
     let known = |of: &ObjectRef, pod: &str| {
-        database.members.iter().any(|member| {
-            !member.name.is_empty() && member.pod.as_deref() == Some(pod) && member.of().as_ref() == Some(of)
-        })
+        database
+            .members
+            .iter()
+            .any(|member| !member.name.is_empty() && member.place.pod() == Some(pod) && member.place.of() == Some(of))
     };
     pods.flat_map(|(of, cluster, tc)| {
         let all = rollout::component_pods(cluster, tc, Component::Pd).into_iter();
@@ -236,7 +237,7 @@ fn joining(fleet: &Fleet, database: &Database) -> Vec<String> {
 
 /// Whether a store's last heartbeat came after its pod was made.
 fn heard_since(fleet: &Fleet, row: &StoreRow) -> Option<bool> {
-    let (of, pod) = row.of.as_ref().zip(row.pod.as_ref())?;
+    let (of, pod) = row.place.of().zip(row.place.pod())?;
     let pod = fleet.clusters.get(&of.context)?.pods.get(&ObjectKey::new(&of.namespace, pod))?;
     Some(row.store.load.last_heartbeat? > pod.metadata.creation_timestamp?)
 }
@@ -249,8 +250,8 @@ fn stores(fleet: &Fleet, database: &Database, of: &ObjectRef, tc: &TidbCluster) 
         address: row.store.address.clone(),
         state: row.store.state.clone(),
         tiflash: row.store.tiflash,
-        here: row.of.as_ref() == Some(of),
-        pod: row.pod.clone().unwrap_or_default(),
+        here: row.place.of() == Some(of),
+        pod: row.place.pod().unwrap_or_default().to_owned(),
         leaders: Some(row.store.leader_count),
         heard_since: heard_since(fleet, row),
     });
@@ -281,7 +282,7 @@ fn stores(fleet: &Fleet, database: &Database, of: &ObjectRef, tc: &TidbCluster) 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fleet::database::database_of;
+    use crate::fleet::database::{Place, database_of};
     use crate::runbook::language::sample;
     use jiff::Timestamp;
 
@@ -291,7 +292,7 @@ mod tests {
         let mut fleet = sample::observations().remove(0).fleet;
         let database = database_of(&fleet, &of).expect("a Database");
         let mut row = database.stores[0].clone();
-        (row.of, row.pod) = (Some(of), Some("basic-pd-0".into()));
+        row.place = Place::new(of, "basic-pd-0");
         let mut heard = |heard: Option<i64>, made: Option<i64>| {
             let at = |second: i64| Timestamp::from_second(second).ok();
             row.store.load.last_heartbeat = heard.and_then(at);

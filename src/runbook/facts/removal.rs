@@ -90,7 +90,7 @@ pub(super) fn without(fleet: &Fleet, of: &ObjectRef, tc: &TidbCluster) -> Result
     let database = of_database(fleet, of)?;
     let found: RemovalImpact = removal_impact::without(fleet, &database, of, tc);
     let refs = |all: &[ObjectRef]| all.iter().map(ToString::to_string).collect::<Vec<_>>();
-    let successor = database.members.iter().filter(|m| m.healthy == Some(true) && m.of().as_ref() != Some(of));
+    let successor = database.members.iter().filter(|m| m.healthy == Some(true) && m.place.of() != Some(of));
     // What PD has yet to count hides no part of it: after each change of its leader it begins anew.
     let unseen = database.unseen.iter().filter(|one| one.kind != NotSeenKind::RegionLeadersNotSeen);
     Ok(WithoutFact {

@@ -115,7 +115,7 @@ fn better(whole: &Seen, part: &Seen, context: &str, how: Hiding) -> Vec<String> 
         .iter()
         .filter(|database| {
             database.tidb_clusters.iter().any(|of| of.context == context)
-                || database.members.iter().any(|member| member.kube_cluster.as_deref() == Some(context))
+                || database.members.iter().any(|member| member.place.context() == Some(context))
         })
         .filter_map(|database| database.id.as_deref())
         .collect();

@@ -40,15 +40,15 @@ impl Standing {
 
     /// Whether it restarts this member now.
     fn restarts_member(&self, member: &Member) -> bool {
-        self.restarted(member.of().as_ref()) && self.part.holds(Component::Pd, member.pod.as_deref())
+        self.restarted(member.place.of()) && self.part.holds(Component::Pd, member.place.pod())
     }
 
     /// Whether a store is Disconnected for its doing: it restarts it, or PD pod by pod, whose new leaders have not heard of it.
     fn disconnects(&self, row: &StoreRow) -> bool {
         let component = row.store.component();
         row.store.is_silent()
-            && self.restarted(row.of.as_ref())
-            && (self.part.component == Some(Component::Pd) || self.part.holds(component, row.pod.as_deref()))
+            && self.restarted(row.place.of())
+            && (self.part.component == Some(Component::Pd) || self.part.holds(component, row.place.pod()))
     }
 
     /// Whether what it is doing now accounts for a problem.
@@ -57,8 +57,8 @@ impl Standing {
             return false;
         }
         let corrected = |member: &Member| {
-            let pod = member.of().zip(member.pod.as_ref());
-            pod.is_some_and(|(of, pod)| self.corrects.contains(&pod_name(&of, pod)))
+            let pod = member.place.of().zip(member.place.pod());
+            pod.is_some_and(|(of, pod)| self.corrects.contains(&pod_name(of, pod)))
         };
         let here = |subject: &Subject| {
             subject.kind == "TidbCluster"
@@ -124,8 +124,8 @@ impl Standing {
                 let drifting: Vec<&Member> = database.members.iter().filter(|member| member.drift).collect();
                 !drifting.is_empty()
                     && drifting.iter().all(|member| {
-                        let pod = member.of().zip(member.pod.as_ref());
-                        pod.is_some_and(|(of, pod)| self.corrects.contains(&pod_name(&of, pod)))
+                        let pod = member.place.of().zip(member.place.pod());
+                        pod.is_some_and(|(of, pod)| self.corrects.contains(&pod_name(of, pod)))
                     })
             }
             HazardId::StoreNotUp
@@ -218,7 +218,7 @@ pub fn into_findings(runs: &[Standing], databases: &[Database], findings: &mut [
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fleet::database::database_of;
+    use crate::fleet::database::{Place, database_of};
     use crate::runbook::language::sample;
     use crate::runbook::run::standing::Part;
     use jiff::Timestamp;
@@ -248,7 +248,7 @@ mod tests {
         let mut database = database_of(&fleet, &of).expect("a Database");
         for (at, row) in database.stores.iter_mut().enumerate() {
             row.store.state = "Disconnected".into();
-            (row.of, row.pod) = (Some(of.clone()), Some(format!("basic-tikv-{at}")));
+            row.place = Place::new(of.clone(), format!("basic-tikv-{at}"));
         }
         let run = |component, pod: Option<&str>| Standing {
             open: true,
@@ -291,7 +291,7 @@ mod tests {
         let of = ObjectRef::new("sample", "db", "basic");
         let fleet = sample::observations().remove(0).fleet;
         let mut database = database_of(&fleet, &of).expect("a Database");
-        let (id, pod) = (database.members[0].id, database.members[0].pod.clone().expect("a pod"));
+        let (id, pod) = (database.members[0].id, database.members[0].place.pod().expect("a pod").to_owned());
         let on_member = || Subject::of_pd("member", id.hex());
         let on_part = || Subject::tidb_cluster(&of);
         database.problems = vec![
