@@ -35,6 +35,8 @@ pub const BUSY: u16 = 429;
 pub struct Credential {
     /// `exec plugin aws`, `client certificate`, `token file`
     pub kind: String,
+    /// Whoever gave it gives the next one by itself.
+    pub renewed: bool,
     /// When it ends, as far as it says so itself.
     pub until: Option<Timestamp>,
 }

@@ -90,9 +90,7 @@ fn login(app: &App, weather: Option<&Weather>) -> Cell {
     match credential.until.map(|until| (until, until.duration_since(app.now).as_hours())) {
         Some((until, hours)) if hours < 24 * SOON_DAYS => {
             let words = format!("until {}, {}", until.strftime("%m-%d %H:%MZ"), credential.kind);
-            // A plugin renews what it gave by itself.
-            let renewed = credential.kind.starts_with("plugin");
-            Cell::new(words, if renewed { Tone::Dim } else { Tone::Level(Level::Working) })
+            Cell::new(words, if credential.renewed { Tone::Dim } else { Tone::Level(Level::Working) })
         }
         Some(_) | None => Cell::dim(&credential.kind),
     }

@@ -14,7 +14,7 @@ use crate::client::jobs::access::{Access, Unknown};
 use crate::client::jobs::manifest::Order;
 use crate::counted::counted;
 use crate::runbook::plan::Plan;
-use crate::runbook::plan::digest::{digest, moved};
+use crate::runbook::plan::digest::{digest, moved, tidb_clusters};
 use crate::runbook::plan::overrule;
 
 /// An order, and what is to be said of it before it is submitted.
@@ -142,7 +142,8 @@ fn arguments(
 /// The namespace of everything that the plan is about, where it is one: with the roles that `rbac` prints then, nothing
 /// outside may be listed.
 fn only_namespace(plan: &Plan) -> Option<String> {
-    let of_database = plan.basis.keys().filter_map(|name| name.strip_prefix("TidbCluster ")?.split('/').nth(1));
+    let of_database = tidb_clusters(plan);
+    let of_database = of_database.iter().map(|of| of.namespace.as_str());
     let of_steps = plan.steps.iter().map(|step| step.action.target().namespace.as_str());
     let all: BTreeSet<&str> = of_database.chain(of_steps).chain([plan.target.namespace.as_str()]).collect();
     match all.len() {

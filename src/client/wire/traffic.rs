@@ -91,7 +91,7 @@ pub(super) fn credential(
 ) -> Credential {
     if let Some((command, until)) = plugin {
         let name = command.split(' ').next().unwrap_or_default().rsplit('/').next().unwrap_or_default();
-        return Credential { kind: format!("plugin {}", crate::client::plain(name)), until };
+        return Credential { kind: format!("plugin {}", crate::client::plain(name)), renewed: true, until };
     }
     let certificate = user.client_certificate_data.as_ref().filter(|data| !data.is_empty());
     let kind = match (file, bearer, certificate.is_some()) {
@@ -105,7 +105,7 @@ pub(super) fn credential(
         let pem: ByteString = serde_json::from_value(data.as_str().into()).ok()?;
         facts(&BTreeMap::from([("tls.crt".to_owned(), pem.0)])).certificate.map(|certificate| certificate.not_after)
     });
-    Credential { kind: kind.to_owned(), until }
+    Credential { kind: kind.to_owned(), renewed: false, until }
 }
 
 #[cfg(test)]

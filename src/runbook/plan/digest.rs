@@ -6,11 +6,12 @@
 //! The digest covers more: every title, reason, request, command and condition as well, since that is what people read
 //! and agree to. Not here: taking the observation (`client::kube::look`), the refusal itself (`cli::run`), the file (`cli::plan`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use crate::fleet::ObjectRef;
 use crate::fleet::database::database_of;
 use crate::fleet::operator_form::same;
 use crate::runbook::Observation;
@@ -27,7 +28,7 @@ pub fn basis(plan: &Plan, seen: &Observation) -> BTreeMap<String, Value> {
     basis.insert("Database: PD cluster id".into(), json!(database.id));
     for of in &database.tidb_clusters {
         let Some(tc) = seen.fleet.tidb_cluster(of) else { continue };
-        let name = |what: &str| format!("TidbCluster {of}: {what}");
+        let name = |what: &str| named(of, what);
         basis.insert(name("uid"), json!(tc.metadata.uid));
         for (path, value) in asked(&json!(tc.spec)) {
             basis.insert(name(&format!("spec.{path}")), value);
@@ -43,6 +44,24 @@ pub fn basis(plan: &Plan, seen: &Observation) -> BTreeMap<String, Value> {
         basis.insert(format!("PD member {}: peerURLs", member.id), json!(member.peer_urls));
     }
     basis
+}
+
+/// Begins the name of what is of a TidbCluster.
+const OF: &str = "TidbCluster ";
+
+fn named(of: &ObjectRef, what: &str) -> String {
+    format!("{OF}{of}: {what}")
+}
+
+/// A name of [`named`], taken apart: a plan keeps nothing but the name.
+fn read(name: &str) -> Option<(ObjectRef, &str)> {
+    let (of, what) = name.strip_prefix(OF)?.split_once(": ")?;
+    Some((ObjectRef::parse(of).ok()?, what))
+}
+
+/// The TidbClusters of the Database on which a plan rests.
+pub fn tidb_clusters(plan: &Plan) -> BTreeSet<ObjectRef> {
+    plan.basis.keys().filter_map(|name| Some(read(name)?.0)).collect()
 }
 
 /// Everything that may not move between a review and its run, by name.
@@ -127,13 +146,12 @@ pub fn moved(reviewed: &Plan, now: &Plan) -> Vec<String> {
 
 /// Whether a field of a spec only reads as TiDB Operator writes it back: its first sync may come between the two plans.
 fn written_back(name: &str, was: Option<&Value>, is: Option<&Value>) -> bool {
-    let Some((of, path)) = name.strip_prefix("TidbCluster ").and_then(|rest| rest.split_once(": spec.")) else {
+    let Some((of, path)) = read(name).and_then(|(of, what)| Some((of, what.strip_prefix("spec.")?))) else {
         return false;
     };
-    let namespace = of.split('/').nth(1).unwrap_or_default();
     let pointer = format!("/spec/{}", path.replace('.', "/"));
     let nothing = Value::Null;
-    same(&pointer, namespace, was.unwrap_or(&nothing), is.unwrap_or(&nothing))
+    same(&pointer, &of.namespace, was.unwrap_or(&nothing), is.unwrap_or(&nothing))
 }
 
 /// JSON with sorted keys: the same data is the same text, in whatever order it arrived.
@@ -182,6 +200,11 @@ mod tests {
         synced.basis.insert(name("pd.maxFailoverCount"), json!(3));
         synced.basis.insert(name("tlsCluster"), json!({}));
         assert_eq!(moved(&fresh, &synced), Vec::<String>::new());
+        // A context may have slashes in its name.
+        let eks = "TidbCluster arn:aws:eks:eu-west-1:1:cluster/east/n/t: spec.cluster.namespace".to_owned();
+        synced.basis.insert(eks, json!("n"));
+        assert_eq!(moved(&fresh, &synced), Vec::<String>::new());
+        assert_eq!(tidb_clusters(&synced).iter().map(|of| of.namespace.as_str()).collect::<Vec<_>>(), ["n", "n"]);
         synced.basis.insert(name("pd.maxFailoverCount"), json!(0));
         assert_eq!(moved(&fresh, &synced).len(), 1);
     }
