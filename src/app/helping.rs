@@ -12,6 +12,7 @@ use super::objects::{member_pod, store_pod};
 use super::{App, Subject, View};
 use crate::fleet::ObjectRef;
 use crate::fleet::database::{Member, StoreRow};
+use crate::fleet::subject::SubjectKind;
 use crate::fleet::workload::Pod;
 use crate::hazards::Finding;
 
@@ -63,8 +64,8 @@ impl App {
                     if let Some(about) = about.filter(|about| !about.context.is_empty()) {
                         let of = ObjectRef::new(&about.context, &about.namespace, &about.name);
                         match about.kind {
-                            "TidbCluster" => known.tidb_cluster = Some(of),
-                            "Pod" => self.of_pod(&of, &mut known),
+                            SubjectKind::TidbCluster => known.tidb_cluster = Some(of),
+                            SubjectKind::Pod => self.of_pod(&of, &mut known),
                             _ => {}
                         }
                     }
@@ -155,13 +156,13 @@ impl App {
         let store = store.map(|row| row.store.id.to_string());
         let about = |finding: &&Finding| {
             finding.subjects.iter().any(|subject| match subject.kind {
-                "Pod" => pod.is_some_and(|of| {
+                SubjectKind::Pod => pod.is_some_and(|of| {
                     (&subject.context, &subject.namespace, &subject.name) == (&of.context, &of.namespace, &of.name)
                 }),
-                "member" => {
+                SubjectKind::Member => {
                     id.as_ref() == Some(&subject.name) || member.is_some_and(|member| member.name == subject.name)
                 }
-                "store" => store.as_ref() == Some(&subject.name),
+                SubjectKind::Store => store.as_ref() == Some(&subject.name),
                 _ => false,
             })
         };

@@ -10,7 +10,7 @@ use super::{App, Screen, Subject, View};
 use crate::fleet::ObjectRef;
 use crate::fleet::closeup::{Kind, Thing};
 use crate::fleet::database::{Database, Member, StoreRow};
-use crate::fleet::subject::Subject as Object;
+use crate::fleet::subject::{Subject as Object, SubjectKind};
 use crate::fleet::workload::Pod;
 use crate::hazards::Finding;
 
@@ -36,7 +36,7 @@ impl App {
 
     fn object_of_row(&self, row: &Row) -> Option<Object> {
         match &row.item {
-            Item::Pod(of) => Some(Object::object("Pod", of)),
+            Item::Pod(of) => Some(Object::object(SubjectKind::Pod, of)),
             Item::Happened { about, .. } => about.clone(),
             Item::Finding(index) => self.object_of_finding(self.checked().findings.get(*index)?),
             _ => self.object_of(&self.subject(row)?),
@@ -45,21 +45,24 @@ impl App {
 
     fn object_of(&self, subject: &Subject) -> Option<Object> {
         match subject {
-            Subject::Pod(of) => Some(Object::object("Pod", of)),
+            Subject::Pod(of) => Some(Object::object(SubjectKind::Pod, of)),
             Subject::TidbCluster(of) => Some(Object::tidb_cluster(of)),
             Subject::Cluster(context) => Some(Object::cluster(context)),
             Subject::Member(id) => {
                 let member = self.database()?.member(*id)?;
-                Some(Object::object("Pod", &member_pod(member)?))
+                Some(Object::object(SubjectKind::Pod, &member_pod(member)?))
             }
             Subject::Store(id) => {
                 let store = self.database()?.stores.iter().find(|row| row.store.id == *id)?;
-                Some(Object::object("Pod", &store_pod(store)?))
+                Some(Object::object(SubjectKind::Pod, &store_pod(store)?))
             }
             Subject::Finding(key) => self.object_of_finding(self.finding(key)?),
             Subject::Certificate(key) => {
                 let one = self.certificate(key)?;
-                Some(Object::object("Secret", &ObjectRef::new(&one.of.context, &one.of.namespace, &one.secret)))
+                Some(Object::object(
+                    SubjectKind::Secret,
+                    &ObjectRef::new(&one.of.context, &one.of.namespace, &one.secret),
+                ))
             }
             Subject::Sentence(_) | Subject::Run(_) => None,
         }
@@ -71,10 +74,10 @@ impl App {
         let own = |database: &&Database| finding.database.as_ref() == Some(&database.name);
         let database = self.databases().iter().find(own).or_else(|| self.database());
         let pod = match (first.kind, database) {
-            ("store", Some(database)) => {
+            (SubjectKind::Store, Some(database)) => {
                 database.stores.iter().find(|row| row.store.id.to_string() == first.name).and_then(store_pod)
             }
-            ("member", Some(database)) => {
+            (SubjectKind::Member, Some(database)) => {
                 let named = |one: &&Member| one.id.hex() == first.name || one.name == first.name;
                 database.members.iter().find(named).and_then(member_pod)
             }
@@ -83,7 +86,7 @@ impl App {
         let there = |of: &ObjectRef| {
             self.fleet.clusters.get(&of.context).is_some_and(|cluster| cluster.pods.contains_key(&of.key()))
         };
-        Some(pod.filter(there).map_or_else(|| first.clone(), |of| Object::object("Pod", &of)))
+        Some(pod.filter(there).map_or_else(|| first.clone(), |of| Object::object(SubjectKind::Pod, &of)))
     }
 
     /// The marked objects that can be looked at as they are served, or the one under the cursor or of the view.
@@ -93,8 +96,8 @@ impl App {
         }
         let thing = |object: &Object| {
             let kind = match object.kind {
-                "Pod" => Kind::Pod,
-                "TidbCluster" => Kind::TidbCluster,
+                SubjectKind::Pod => Kind::Pod,
+                SubjectKind::TidbCluster => Kind::TidbCluster,
                 _ => return None,
             };
             Some(Thing { kind, of: ObjectRef::new(&object.context, &object.namespace, &object.name) })
@@ -167,11 +170,11 @@ impl App {
         };
         let of = ObjectRef::new(&object.context, &object.namespace, &object.name);
         let subject = match object.kind {
-            "Pod" => Some(Subject::Pod(of)),
-            "TidbCluster" => Some(Subject::TidbCluster(of)),
-            "KubeCluster" => Some(Subject::Cluster(object.context.clone())),
-            "store" => object.name.parse().ok().map(Subject::Store),
-            "member" => {
+            SubjectKind::Pod => Some(Subject::Pod(of)),
+            SubjectKind::TidbCluster => Some(Subject::TidbCluster(of)),
+            SubjectKind::KubeCluster => Some(Subject::Cluster(object.context.clone())),
+            SubjectKind::Store => object.name.parse().ok().map(Subject::Store),
+            SubjectKind::Member => {
                 let of_name = |one: &&Member| one.id.hex() == object.name || one.name == object.name;
                 let member = self.database().and_then(|all| all.members.iter().find(of_name));
                 member.map(|member| Subject::Member(member.id))

@@ -12,6 +12,7 @@ use crate::fleet::ObjectRef;
 use crate::fleet::database::Database;
 use crate::fleet::pd::{MemberId, PdView};
 use crate::fleet::problem::{Problem, ProblemKind};
+use crate::fleet::subject::SubjectKind;
 use crate::hazards::{Finding, says};
 
 /// A heartbeat, and the look that sees it.
@@ -81,7 +82,7 @@ impl App {
             let of = database.stores.iter().find(|row| row.store.id.to_string() == name);
             of.is_some_and(|row| row.store.is_silent() && !self.leads.was_away(id, row.store.id))
         };
-        let mut stores = problem.about.iter().filter(|about| about.kind == "store");
+        let mut stores = problem.about.iter().filter(|about| about.kind == SubjectKind::Store);
         (new && problem.kind == ProblemKind::StoreNotUp && stores.all(|store| silent(&store.name)))
             .then_some("expected: PD's leader has changed, and has not heard of it yet")
     }

@@ -16,6 +16,7 @@ use crate::fleet::certificate_list::{Certificate, Held, left};
 use crate::fleet::database::StoreRow;
 use crate::fleet::managed_fields::last_writes;
 use crate::fleet::rollout::rollout;
+use crate::fleet::subject::SubjectKind;
 use crate::fleet::tidbcluster::TidbCluster;
 use crate::fleet::weather::Weather;
 use crate::hazards::Finding;
@@ -66,7 +67,7 @@ fn finding(app: &App, sheet: &mut Sheet, finding: &Finding) {
     }
     let stores = app.databases().iter().flat_map(|database| &database.stores).filter(|row| {
         let name = row.store.id.to_string();
-        finding.subjects.iter().any(|subject| subject.kind == "store" && subject.name == name)
+        finding.subjects.iter().any(|subject| subject.kind == SubjectKind::Store && subject.name == name)
     });
     // Numbers of stores repeat from Database to Database.
     let own = |row: &&StoreRow| {
@@ -76,7 +77,7 @@ fn finding(app: &App, sheet: &mut Sheet, finding: &Finding) {
     for row in stores.filter(own).filter(|row| is_away(row)).take(2) {
         regions::section(app, sheet, row);
     }
-    for subject in finding.subjects.iter().filter(|subject| subject.kind == "TidbCluster").take(2) {
+    for subject in finding.subjects.iter().filter(|subject| subject.kind == SubjectKind::TidbCluster).take(2) {
         let of = ObjectRef::new(&subject.context, &subject.namespace, &subject.name);
         if let Some(tc) = app.fleet.tidb_cluster(&of) {
             written(app, sheet, tc, &format!("who wrote {of} last"), 3);

@@ -14,7 +14,7 @@ use super::lead::Lead;
 use super::not_seen::{NotSeen, NotSeenKind, NotSeenList};
 use super::removal_impact::details;
 use super::rollout::{ComponentRollout, component_pods, rollout};
-use super::subject::Subject;
+use super::subject::{Subject, SubjectKind};
 use super::tidbcluster::TidbCluster;
 use super::tls_toggle::{FORCE_UPGRADE, forced};
 use super::workload::EVICT_LEADER;
@@ -87,7 +87,7 @@ fn schedulers(fleet: &Fleet, database: &Database, found: &mut Diagnosis) {
     let told = details(fleet, database).and_then(|details| details.schedulers.as_ref());
     let Some(told) = told else {
         if !database.members.is_empty() {
-            let whole = Subject::of_pd("Database", &database.name);
+            let whole = Subject::of_pd(SubjectKind::Database, &database.name);
             let sentence = "which schedulers PD runs is not known";
             found.unseen.push(NotSeen::new(NotSeenKind::SchedulersUnread, [whole], sentence).within(&database.name));
         }

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::fleet::database::StoreRow;
 use crate::fleet::removal_impact::{location_labels, without};
+use crate::fleet::subject::SubjectKind;
 use crate::hazards::check_context::CheckContext;
 use crate::hazards::{Finding, OfDatabase, Severity, Subject};
 
@@ -20,7 +21,7 @@ fn too_few_copies(scene: &CheckContext<'_>) -> Vec<Finding> {
         2 => (Severity::Medium, "two copies of each region: with one of them lost the other has no majority"),
         _ => (Severity::High, "one copy of each region: what is lost with a store is lost for good"),
     };
-    let whole = Subject::of_pd("Database", &scene.database.name);
+    let whole = Subject::of_pd(SubjectKind::Database, &scene.database.name);
     vec![
         scene
             .find(HazardId::TooFewCopies, format!("max-replicas is {count}: {what}"))
@@ -89,7 +90,7 @@ fn copies_not_spread(scene: &CheckContext<'_>) -> Vec<Finding> {
         ),
         (true, None) => return Vec::new(),
     };
-    let whole = Subject::of_pd("Database", &scene.database.name);
+    let whole = Subject::of_pd(SubjectKind::Database, &scene.database.name);
     let said = if labels.is_empty() { "(none)".to_owned() } else { labels.join(", ") };
     let mut found = scene.find(HazardId::CopiesNotSpread, sentence).on(whole.clone()).saw(
         &whole,
@@ -102,7 +103,7 @@ fn copies_not_spread(scene: &CheckContext<'_>) -> Vec<Finding> {
         let labels = if labels.is_empty() { "(none)".to_owned() } else { labels.join(", ") };
         let place = row.place.context().unwrap_or_default();
         found = found.saw(
-            &Subject::of_pd("store", row.store.id.to_string()),
+            &Subject::of_pd(SubjectKind::Store, row.store.id.to_string()),
             &format!("labels, in {place}"),
             labels,
             scene.pd_seen(),

@@ -7,6 +7,7 @@ use crate::fleet::advice::{Advice, RunLine};
 use crate::fleet::dns::{Likeness, Served};
 use crate::fleet::domain_witness::{DomainDoubt, Source};
 use crate::fleet::hazard_id::HazardId;
+use crate::fleet::subject::SubjectKind;
 use crate::hazards::check_context::{CheckContext, Part};
 use crate::hazards::{Finding, OfDatabase, Subject};
 
@@ -72,8 +73,8 @@ fn cluster_domain_changed(scene: &CheckContext<'_>) -> Vec<Finding> {
         );
         for witness in doubt.witnesses.iter().take(6) {
             let (subject, seen) = match &witness.source {
-                Source::Member(id) => (Subject::of_pd("member", id.hex()), scene.pd_seen()),
-                Source::Store(id) => (Subject::of_pd("store", id.to_string()), scene.pd_seen()),
+                Source::Member(id) => (Subject::of_pd(SubjectKind::Member, id.hex()), scene.pd_seen()),
+                Source::Store(id) => (Subject::of_pd(SubjectKind::Store, id.to_string()), scene.pd_seen()),
                 Source::Status => (part.subject(), part.seen()),
                 Source::TidbCluster(of) => (Subject::tidb_cluster(of), part.seen()),
                 Source::Dns => (Subject::cluster(&part.of.context), part.seen()),

@@ -9,6 +9,7 @@ use crate::fleet::lead::Lead;
 use crate::fleet::problem::Problem;
 use crate::fleet::remedy;
 use crate::fleet::rollout::suspended_words;
+use crate::fleet::subject::SubjectKind;
 use crate::fleet::tidbcluster::Component;
 use crate::fleet::workload::Pod;
 use crate::fleet::{ObjectKey, ObjectRef};
@@ -39,7 +40,7 @@ fn members(scene: &CheckContext<'_>) -> Vec<Finding> {
     let sentence = format!("{} of {} not healthy: {what}", sick.len(), counted(quorum.members, "PD member"));
     let mut found = scene.find(HazardId::PdMemberUnhealthy, sentence).severity(severity);
     for member in sick {
-        let subject = Subject::of_pd("member", member.id.hex());
+        let subject = Subject::of_pd(SubjectKind::Member, member.id.hex());
         let pod = member.place.pod().unwrap_or("no pod known");
         let value = format!("not healthy ({pod}, {})", member.pod_phase.as_deref().unwrap_or("not seen"));
         found = found.saw(&subject, "GET /pd/api/v1/health, /health", value, scene.pd_seen()).on(subject);
@@ -82,10 +83,10 @@ fn sick_pods(scene: &CheckContext<'_>) -> (String, Option<RunLine>) {
 pub(super) fn touched(scene: &CheckContext<'_>, problem: &Problem, found: Finding) -> Finding {
     let named = |row: &&StoreRow| {
         let name = row.store.id.to_string();
-        problem.about.iter().any(|about| about.kind == "store" && about.name == name)
+        problem.about.iter().any(|about| about.kind == SubjectKind::Store && about.name == name)
     };
     scene.database.stores.iter().filter(named).fold(found, |found, row| {
-        let subject = Subject::of_pd("store", row.store.id.to_string());
+        let subject = Subject::of_pd(SubjectKind::Store, row.store.id.to_string());
         let value = format!("{} with a peer on it", counted(row.store.region_count, "region"));
         found.saw(&subject, "GET /pd/api/v1/stores, region_count", value, scene.pd_seen())
     })
@@ -98,7 +99,7 @@ fn leader(scene: &CheckContext<'_>) -> Vec<Finding> {
         // Said of the members.
         return Vec::new();
     }
-    let whole = Subject::of_pd("Database", &database.name);
+    let whole = Subject::of_pd(SubjectKind::Database, &database.name);
     vec![
         scene
             .find(HazardId::PdNoLeader, sentence)

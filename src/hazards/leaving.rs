@@ -14,6 +14,7 @@ use crate::fleet::extras::{Claim, DATA};
 use crate::fleet::kubectl::kubectl;
 use crate::fleet::remedy::remove_unused;
 use crate::fleet::removal_impact::ghost;
+use crate::fleet::subject::SubjectKind;
 use crate::fleet::tidbcluster::Component;
 use crate::fleet::{Fleet, KubeCluster, ObjectRef};
 use crate::hazards::check_context::{CheckContext, Part};
@@ -61,7 +62,7 @@ fn too_few_tikv(scene: &CheckContext<'_>) -> Vec<Finding> {
             "{gone} of {up} Up TiKV stores are to leave; {left} would be left, and the placement rules need {needed}"
         ),
     };
-    let whole = Subject::of_pd("Database", &scene.database.name);
+    let whole = Subject::of_pd(SubjectKind::Database, &scene.database.name);
     let mut found = scene
         .find(HazardId::TooFewTikv, sentence)
         .on(whole.clone())
@@ -98,7 +99,7 @@ fn tiflash_replicas(scene: &CheckContext<'_>) -> Vec<Finding> {
     if left >= needed {
         return Vec::new();
     }
-    let whole = Subject::of_pd("Database", &scene.database.name);
+    let whole = Subject::of_pd(SubjectKind::Database, &scene.database.name);
     let sentence = format!(
         "tables want {}, and {} {} left",
         counted(needed, "TiFlash replica"),
@@ -170,7 +171,8 @@ fn deleted_too_early(scene: &CheckContext<'_>) -> Vec<Finding> {
             format!("still in the Database: {} of {was}, and that TidbCluster is gone", counted(stores.len(), "store"));
         let mut found = scene.find(HazardId::DeletedTooEarly, sentence).on(Subject::tidb_cluster(&was));
         for (id, state) in &stores {
-            found = found.saw(&Subject::of_pd("store", id.to_string()), "state_name", state, scene.pd_seen());
+            found =
+                found.saw(&Subject::of_pd(SubjectKind::Store, id.to_string()), "state_name", state, scene.pd_seen());
         }
         all.push(found.then("create the TidbCluster again over its claims, or take the stores out by their ids once enough others are Up"));
     }
@@ -201,7 +203,7 @@ fn ghosts(scene: &CheckContext<'_>) -> Vec<Finding> {
                 format!("its TidbCluster {}/{namespace}/{name} is gone", cluster.context)
             }
         };
-        let subject = Subject::of_pd("member", member.id.hex());
+        let subject = Subject::of_pd(SubjectKind::Member, member.id.hex());
         let health = match member.healthy {
             Some(true) => "healthy",
             Some(false) => "not healthy",
@@ -239,7 +241,12 @@ fn majority_leaving(scene: &CheckContext<'_>) -> Vec<Finding> {
         let mut found =
             scene.find_at(HazardId::MajorityInLeaving, part, format!("{what} in the TidbCluster that leaves"));
         if let Some(leader) = leader {
-            found = found.saw(&Subject::of_pd("member", leader.id.hex()), "leader", &leader.name, scene.pd_seen());
+            found = found.saw(
+                &Subject::of_pd(SubjectKind::Member, leader.id.hex()),
+                "leader",
+                &leader.name,
+                scene.pd_seen(),
+            );
         }
         found = found.saw(
             &part.subject(),
@@ -296,7 +303,7 @@ fn reference_deleted(scene: &CheckContext<'_>) -> Vec<Finding> {
 
 fn claim_ref(cluster: &KubeCluster, claim: &Claim) -> Subject {
     let at = ObjectRef::new(&cluster.context, &claim.metadata.namespace, &claim.metadata.name);
-    Subject::object("PersistentVolumeClaim", &at)
+    Subject::object(SubjectKind::Claim, &at)
 }
 
 /// 60, after a leave: claims of a TidbCluster that is not there any more.

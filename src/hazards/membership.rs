@@ -11,6 +11,7 @@ use crate::fleet::pd::MemberId;
 use crate::fleet::peer_url_check::{BadPeerUrl, check_held, normal};
 use crate::fleet::remedy::{correct_peer_urls, remove_unused};
 use crate::fleet::rollout::stateful_set;
+use crate::fleet::subject::SubjectKind;
 use crate::fleet::tidbcluster::Component;
 use crate::fleet::tls_toggle::{forced, speaks_tls};
 use crate::fleet::workload::StatefulSet;
@@ -37,7 +38,7 @@ fn shown(member: &Member) -> String {
 }
 
 fn subject(member: &Member) -> Subject {
-    Subject::of_pd("member", member.id.hex())
+    Subject::of_pd(SubjectKind::Member, member.id.hex())
 }
 
 /// 27. One PD, opened for others to join: the join itself can take its quorum.
@@ -120,7 +121,7 @@ fn spread(scene: &CheckContext<'_>) -> Vec<Finding> {
         }
         _ => return Vec::new(),
     };
-    let whole = Subject::of_pd("Database", &scene.database.name);
+    let whole = Subject::of_pd(SubjectKind::Database, &scene.database.name);
     let found = scene.find(HazardId::UnevenPdSpread, sentence).on(whole.clone());
     vec![
         found
@@ -281,7 +282,7 @@ fn shared_urls(scene: &CheckContext<'_>) -> Vec<Finding> {
             let mut found =
                 scene.find(HazardId::PeerUrlShared, format!("{} members have the peerURL {url}", ids.len()));
             for id in ids {
-                let subject = Subject::of_pd("member", id.hex());
+                let subject = Subject::of_pd(SubjectKind::Member, id.hex());
                 found = found.saw(&subject, "peerURLs", &url, scene.pd_seen()).on(subject);
             }
             found.then(match scene.parts.first() {
@@ -303,7 +304,7 @@ fn in_doubt(scene: &CheckContext<'_>) -> Vec<Finding> {
     let mut found = scene.find(HazardId::MembershipInDoubt, "the PD pods list different members or peerURLs");
     for (part, pod, view, answer) in listed {
         let at = Subject {
-            kind: "Pod",
+            kind: SubjectKind::Pod,
             context: part.of.context.clone(),
             namespace: pod.namespace.clone(),
             name: pod.name.clone(),

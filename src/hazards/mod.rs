@@ -42,7 +42,7 @@ use crate::fleet::lead::Lead;
 use crate::fleet::not_seen::{NotSeen, NotSeenKind};
 use crate::fleet::object::{ObjectId, ObjectKind};
 use crate::fleet::problem::Problem;
-pub use crate::fleet::subject::Subject;
+pub use crate::fleet::subject::{Subject, SubjectKind};
 use crate::fleet::tls::{Wanted, wanted_of};
 use crate::fleet::tls_toggle::Toggle;
 use crate::fleet::{Fleet, KubeCluster, ObjectRef, cluster_problems};
@@ -97,7 +97,7 @@ pub fn check_among(fleet: &Fleet, all: &[Database], only: Option<&str>, now: Tim
         checked.notes.extend(membership::majority(&scene).map(|note| format!("{}: {note}", database.name)));
         let gaps = scene.details.iter().flat_map(|(_, details)| &details.gaps);
         checked.unseen.extend(gaps.map(|gap| {
-            let whole = Subject::of_pd("Database", &database.name);
+            let whole = Subject::of_pd(SubjectKind::Database, &database.name);
             NotSeen::new(NotSeenKind::PdDetailsUnread, [whole], gap).within(&database.name)
         }));
     }
@@ -213,7 +213,7 @@ fn told(mut found: Finding, fleet: &Fleet, problem: &Problem, pd_seen: Option<Ti
         found = found.saw(about, "as tidepilot status tells it", &problem.sentence, seen).on(about.clone());
     }
     // The object that has all three, else the nearest.
-    let whole = |about: &&crate::fleet::subject::Subject| about.kind == "TidbCluster";
+    let whole = |about: &&crate::fleet::subject::Subject| about.kind == SubjectKind::TidbCluster;
     let of = problem.about.iter().find(whole).or(problem.about.first());
     let advice = problem.kind.what_to_do();
     let Some(of) = of else { return found.then(advice) };
@@ -242,7 +242,7 @@ fn unasked(scene: &CheckContext<'_>) -> Vec<NotSeen> {
     let mut all = Vec::new();
     let pd_answers = scene.views().any(|(_, _, _, answer)| answer.version.is_some());
     if pd_answers && scene.details.is_none() {
-        let whole = Subject::of_pd("Database", &scene.database.name);
+        let whole = Subject::of_pd(SubjectKind::Database, &scene.database.name);
         let sentence = "PD's placement rules and region counts have not been read yet";
         all.push(NotSeen::new(NotSeenKind::PdDetailsUnread, [whole], sentence));
     }

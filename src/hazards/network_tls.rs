@@ -11,6 +11,7 @@ use crate::fleet::database::Member;
 use crate::fleet::hazard_id::HazardId;
 use crate::fleet::object::{ObjectId, ObjectKind};
 use crate::fleet::peer_url_check::{BadPeerUrl, check_held};
+use crate::fleet::subject::SubjectKind;
 use crate::fleet::tls::{CertificateFaultKind, TroubleOf, operator_asks, troubles_of};
 use crate::fleet::tls_toggle::speaks_tls;
 use crate::hazards::check_context::{CheckContext, Part};
@@ -32,7 +33,7 @@ fn certificates(scene: &CheckContext<'_>) -> Vec<Finding> {
         // What nobody looked at is said once, as unseen.
         let Some(sight) = scene.fleet.sight(&ObjectId::new(ObjectKind::Secret, &at)) else { continue };
         let facts = sight.present().and_then(SecretFacts::of).unwrap_or_default();
-        let subject = Subject::object("Secret", &at);
+        let subject = Subject::object(SubjectKind::Secret, &at);
         let remedy = cure(scene, part, &trouble);
         let found = scene.find(named(trouble.kind), trouble.sentence).on(subject.clone()).on(part.subject());
         let (field, value) = shown(trouble.kind, &facts);
@@ -193,14 +194,14 @@ fn toggled(scene: &CheckContext<'_>) -> Vec<Finding> {
         for (pod, tls) in &toggle.pods {
             let at = ObjectRef::new(&part.of.context, &part.of.namespace, pod);
             let value = if *tls { "there" } else { "not there" };
-            found = found.saw(&Subject::object("Pod", &at), "spec.volumes[pd-tls]", value, part.seen());
+            found = found.saw(&Subject::object(SubjectKind::Pod, &at), "spec.volumes[pd-tls]", value, part.seen());
         }
         for (name, member) in &part.tc.status.pd.members {
             let field = format!("status.pd.members[{name}].clientURL");
             found = found.saw(&part.subject(), &field, &member.client_url, part.seen());
         }
         for member in scene.members(part) {
-            let subject = Subject::of_pd("member", member.id.hex());
+            let subject = Subject::of_pd(SubjectKind::Member, member.id.hex());
             found = found.saw(&subject, "peerURLs", member.peer_urls.join(", "), scene.pd_seen());
         }
         all.push(found);
@@ -230,7 +231,7 @@ fn wrong_schemes(scene: &CheckContext<'_>) -> Vec<Finding> {
             .then(RunLine::run("repair-peer-urls").on(part.of));
         found = found.saw(&part.subject(), "spec.tlsCluster.enabled", part.tc.tls().to_string(), part.seen());
         for member in wrong {
-            let subject = Subject::of_pd("member", member.id.hex());
+            let subject = Subject::of_pd(SubjectKind::Member, member.id.hex());
             found = found.saw(&subject, "peerURLs", member.peer_urls.join(", "), scene.pd_seen());
         }
         all.push(found);

@@ -10,6 +10,7 @@ use crate::fleet::hazard_id::HazardId;
 use crate::fleet::lead::Lead;
 use crate::fleet::pd::Store;
 use crate::fleet::rollout::{after_failover, component_pods};
+use crate::fleet::subject::SubjectKind;
 use crate::fleet::tidbcluster::{Component, ComponentSpec, GRPC_RESOLVER};
 use crate::fleet::workload::Pod;
 use crate::hazards::check_context::{CheckContext, Part};
@@ -25,7 +26,7 @@ const STORE_ID: &str = "tidb.pingcap.com/store-id";
 const STORES: [Component; 2] = [Component::Tikv, Component::Tiflash];
 
 fn pod_subject(part: &Part<'_>, pod: &Pod) -> Subject {
-    Subject::object("Pod", &ObjectRef::new(&part.of.context, &part.of.namespace, &pod.metadata.name))
+    Subject::object(SubjectKind::Pod, &ObjectRef::new(&part.of.context, &part.of.namespace, &pod.metadata.name))
 }
 
 /// 76. The pods that failover made stay, and hold scaling back, until the operator is told that the failed ones are done with.
@@ -91,7 +92,7 @@ fn eviction_unknown_to_pd(scene: &CheckContext<'_>) -> Vec<Finding> {
                     .on(subject.clone())
                     .saw(&subject, &format!("metadata.annotations[{key}]"), since, part.seen())
                     .saw(
-                        &Subject::of_pd("Database", &scene.database.name),
+                        &Subject::of_pd(SubjectKind::Database, &scene.database.name),
                         "GET /pd/api/v1/schedulers",
                         schedulers.join(", "),
                         Some(at),
@@ -141,7 +142,7 @@ fn scale_in_without_store_id(scene: &CheckContext<'_>) -> Vec<Finding> {
                         .on(subject.clone())
                         .saw(&subject, &format!("metadata.labels[{STORE_ID}]"), "(absent)", part.seen())
                         .saw(
-                            &Subject::of_pd("store", store.id.to_string()),
+                            &Subject::of_pd(SubjectKind::Store, store.id.to_string()),
                             "state_name, address",
                             format!("{}, {}", store.state, store.address),
                             scene.pd_seen(),

@@ -9,6 +9,7 @@ use crate::fleet::hazard_id::HazardId;
 use crate::fleet::kubectl::kubectl_in;
 use crate::fleet::region_counts::RegionCheck;
 use crate::fleet::rollout::{rollout, stateful_set};
+use crate::fleet::subject::SubjectKind;
 use crate::fleet::tidbcluster::Component;
 use crate::fleet::tls_toggle::{FORCE_UPGRADE as FORCE, forced};
 use crate::fleet::upgrade::ORDER;
@@ -153,7 +154,7 @@ fn force_upgrade(scene: &CheckContext<'_>) -> Vec<Finding> {
 
 /// 52. Regions lack peers, or stores are away.
 fn regions(scene: &CheckContext<'_>) -> Vec<Finding> {
-    let whole = Subject::of_pd("Database", &scene.database.name);
+    let whole = Subject::of_pd(SubjectKind::Database, &scene.database.name);
     let mut said = Vec::new();
     let mut evidence = Vec::new();
     if let Some((_, details)) = scene.details {
@@ -177,7 +178,7 @@ fn regions(scene: &CheckContext<'_>) -> Vec<Finding> {
     let away = scene.database.stores.iter().filter(|row| row.store.is_away());
     for row in away {
         said.push(format!("store {} is {}", row.store.id, row.store.state));
-        let subject = Subject::of_pd("store", row.store.id.to_string());
+        let subject = Subject::of_pd(SubjectKind::Store, row.store.id.to_string());
         evidence.push((subject, "state_name".into(), row.store.state.clone(), scene.pd_seen()));
     }
     if said.is_empty() {
@@ -229,14 +230,14 @@ fn eviction(scene: &CheckContext<'_>) -> Vec<Finding> {
             let at = ObjectRef::new(&part.of.context, &part.of.namespace, &pod.metadata.name);
             said.push(format!("leaders are asked to leave {at}"));
             evidence.push((
-                Subject::object("Pod", &at),
+                Subject::object(SubjectKind::Pod, &at),
                 format!("metadata.annotations[{EVICT_LEADER}]"),
                 value.clone(),
                 part.seen(),
             ));
         }
     }
-    let whole = Subject::of_pd("Database", &scene.database.name);
+    let whole = Subject::of_pd(SubjectKind::Database, &scene.database.name);
     if let Some((_, details)) = scene.details {
         let rolls =
             scene.parts.iter().any(|part| part.tc.status.tikv.phase.as_deref().is_some_and(|phase| phase != "Normal"));

@@ -8,6 +8,7 @@ use tidepilot::app::message::Message;
 use tidepilot::app::views::Item;
 use tidepilot::console::saved;
 use tidepilot::fleet::What;
+use tidepilot::fleet::subject::SubjectKind;
 use tidepilot::runbook::actions::Action;
 use tidepilot::runbook::run::standing::{Drives, Standing};
 
@@ -126,7 +127,10 @@ fn changes_say_that_a_program_wrote() {
 fn a_finding_about_a_member_leads_to_the_log_of_its_pod() {
     let mut app = scene("findings", options());
     let of_pd = |app: &App, index: usize| {
-        app.checked().findings[index].subjects.first().is_some_and(|one| matches!(one.kind, "member" | "store"))
+        app.checked().findings[index]
+            .subjects
+            .first()
+            .is_some_and(|one| matches!(one.kind, SubjectKind::Member | SubjectKind::Store))
     };
     let at = app.rows().iter().position(|row| matches!(row.item, Item::Finding(index) if of_pd(&app, index)));
     let at = at.expect("a finding about a member or a store");

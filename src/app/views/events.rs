@@ -6,7 +6,7 @@ use crate::app::App;
 use crate::app::words::{Level, age};
 use crate::counted::counted;
 use crate::fleet::ObjectRef;
-use crate::fleet::subject::Subject as Object;
+use crate::fleet::subject::{Subject as Object, SubjectKind};
 
 /// Where the column of the message stands.
 const MESSAGE: usize = 6;
@@ -42,7 +42,7 @@ fn rows(app: &App) -> Vec<Row> {
     let all = happened.into_iter().map(|(place, event)| {
         let (level, word) = if event.warning { (Level::Working, "Warning") } else { (Level::Done, "Normal") };
         let about = event.about.split_once('/').and_then(|(kind, name)| {
-            let kind = ["Pod", "TidbCluster"].into_iter().find(|known| *known == kind)?;
+            let kind = [SubjectKind::Pod, SubjectKind::TidbCluster].into_iter().find(|known| known.word() == kind)?;
             Some(Object::object(kind, &ObjectRef::new(&place.context, &place.namespace, name)))
         });
         let told = format!(

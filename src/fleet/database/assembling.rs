@@ -20,7 +20,7 @@ use crate::fleet::not_seen::{NotSeen, NotSeenKind, NotSeenList};
 use crate::fleet::pd::{EtcdMember, MemberId, PdAnswer};
 use crate::fleet::problem::{Problem, ProblemKind};
 use crate::fleet::quorum::Quorum;
-use crate::fleet::subject::Subject;
+use crate::fleet::subject::{Subject, SubjectKind};
 use crate::fleet::tidbcluster::{Component, TidbCluster};
 use crate::fleet::tls_toggle::{Toggle, toggle};
 use crate::fleet::{Fleet, KubeCluster, ObjectKey, ObjectRef};
@@ -95,7 +95,7 @@ pub fn database_of(fleet: &Fleet, tc: &ObjectRef) -> Option<Database> {
 }
 
 fn whole(name: &str) -> Subject {
-    Subject::of_pd("Database", name)
+    Subject::of_pd(SubjectKind::Database, name)
 }
 
 /// What one PD pod told, with its TidbCluster.
@@ -303,7 +303,7 @@ impl Said {
             let kind = if lost { ProblemKind::NoQuorum } else { ProblemKind::NoLeader };
             let sick = members.iter().filter(|member| lost && member.healthy == Some(false));
             let about = Problem::new(kind, whole(name), sentence);
-            sick.fold(about, |about, member| about.and(Subject::of_pd("member", member.id.hex())))
+            sick.fold(about, |about, member| about.and(Subject::of_pd(SubjectKind::Member, member.id.hex())))
         }));
         let now: Vec<&PdAnswer> = evidence.fresh.iter().map(|(_, _, answer)| *answer).collect();
         let leaderless = lead.unseen(&now);

@@ -13,7 +13,7 @@ use crate::fleet::not_seen::{NotSeen, NotSeenKind, NotSeenList};
 use crate::fleet::pd::{MemberId, PdAnswer};
 use crate::fleet::problem::{Problem, ProblemKind};
 use crate::fleet::rollout::{rollout, suspended_words, under_way};
-use crate::fleet::subject::Subject;
+use crate::fleet::subject::{Subject, SubjectKind};
 use crate::fleet::tidbcluster::{Component, TidbCluster};
 use crate::fleet::{Fleet, KubeCluster, ObjectKey, ObjectRef};
 
@@ -97,7 +97,7 @@ pub(super) fn judge_tidb_cluster(
 
 /// Stores that are not Up, and those that belong to nothing that is seen.
 pub(super) fn judge_stores(stores: &[StoreRow], problems: &mut Vec<Problem>, unseen: &mut NotSeenList) {
-    let about = |row: &StoreRow| Subject::of_pd("store", row.store.id.to_string());
+    let about = |row: &StoreRow| Subject::of_pd(SubjectKind::Store, row.store.id.to_string());
     for row in stores.iter().filter(|row| !(row.store.is_up() || row.store.is_gone())) {
         let sentence = format!("store {} ({}) is {}", row.store.id, row.store.address, row.store.state);
         let heard = row.store.load.last_heartbeat;
@@ -115,7 +115,7 @@ fn leaderless(stores: &[StoreRow], unseen: &mut NotSeenList) {
     let tikv = || stores.iter().filter(|row| !row.store.tiflash && !row.store.is_gone());
     let regions = total(tikv().map(|row| row.store.region_count));
     if regions > 0 && tikv().all(|row| row.store.leader_count == 0) {
-        let about = tikv().map(|row| Subject::of_pd("store", row.store.id.to_string()));
+        let about = tikv().map(|row| Subject::of_pd(SubjectKind::Store, row.store.id.to_string()));
         let sentence = format!(
             "PD counts no region leader on any TiKV store, which hold {}: whether data is served is not known",
             counted(regions, "region peer")
@@ -140,7 +140,7 @@ pub(super) fn see_clusters(
             ));
         }
         for (pod, view) in cluster.pd_in(tc.namespace()).filter(|(pod, _)| pod_of(tc, Component::Pd, &pod.name)) {
-            let at = || Subject::object("Pod", &ObjectRef::new(&of.context, &pod.namespace, &pod.name));
+            let at = || Subject::object(SubjectKind::Pod, &ObjectRef::new(&of.context, &pod.namespace, &pod.name));
             match &view.answer {
                 Err(why) => {
                     let sentence = format!("PD pod {}/{pod} did not answer: {why}", of.context);
@@ -207,7 +207,7 @@ pub(super) fn compare(views: &[(&ObjectRef, &ObjectKey, &PdAnswer)], problems: &
         answer.members.iter().map(|m| (m.id, m.peer_urls.clone())).collect()
     };
     let at = |of: &ObjectRef, pod: &ObjectKey| {
-        Subject::object("Pod", &ObjectRef::new(&of.context, &pod.namespace, &pod.name))
+        Subject::object(SubjectKind::Pod, &ObjectRef::new(&of.context, &pod.namespace, &pod.name))
     };
     let mut answered = views.iter().filter(|(_, _, answer)| !answer.members.is_empty());
     let Some((first_of, first_pod, first)) = answered.next() else { return false };
@@ -246,7 +246,7 @@ pub(super) fn compare(views: &[(&ObjectRef, &ObjectKey, &PdAnswer)], problems: &
 
 pub(super) fn judge_members(members: &[Member], problems: &mut Vec<Problem>, unseen: &mut NotSeenList) {
     for member in members {
-        let at = || Subject::of_pd("member", member.id.hex());
+        let at = || Subject::of_pd(SubjectKind::Member, member.id.hex());
         let of_member = |kind, sentence| Problem::new(kind, at(), sentence);
         let shown = if member.name.is_empty() { member.id.hex() } else { member.name.clone() };
         if member.name.is_empty() {

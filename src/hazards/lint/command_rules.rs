@@ -8,6 +8,7 @@ use crate::fleet::hazard_id::HazardId;
 
 use super::{Location, Subject};
 use crate::fleet::peer_url_check::check_form;
+use crate::fleet::subject::SubjectKind;
 
 pub(super) fn judge(set: &Set) -> Vec<Finding> {
     let rules: [fn(&Command) -> Option<Finding>; 10] = [
@@ -26,7 +27,7 @@ pub(super) fn judge(set: &Set) -> Vec<Finding> {
 }
 
 fn at(command: &Command, id: HazardId, sentence: &str) -> Finding {
-    let subject = Subject::of_pd("command", command.text.chars().take(60).collect::<String>());
+    let subject = Subject::of_pd(SubjectKind::Command, command.text.chars().take(60).collect::<String>());
     let mut finding = Finding::new(id, None, sentence).saw(&subject, "text", &command.text, None).on(subject);
     finding.location = Some(Location { file: command.file.clone(), line: command.line });
     finding

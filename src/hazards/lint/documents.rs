@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use self::parsing::take;
 pub(super) use self::parsing::value_of;
+use crate::fleet::subject::SubjectKind;
 use crate::fleet::tidbcluster::Component;
 use crate::hazards::lint::room::{COMMANDS, OBJECTS, SHELL_TEXT, TIDB_CLUSTERS};
 use crate::hazards::lint::shell_text::{Line, Piece, Replaced, Unset, is_shell, pieces};
@@ -243,11 +244,11 @@ impl Document {
 
     pub fn subject(&self) -> Subject {
         let kind = match self.kind() {
-            "TidbCluster" => "TidbCluster",
-            "Certificate" => "Certificate",
-            "Issuer" => "Issuer",
-            "Secret" => "Secret",
-            _ => "document",
+            "TidbCluster" => SubjectKind::TidbCluster,
+            "Certificate" => SubjectKind::Certificate,
+            "Issuer" => SubjectKind::Issuer,
+            "Secret" => SubjectKind::Secret,
+            _ => SubjectKind::Document,
         };
         Subject {
             kind,

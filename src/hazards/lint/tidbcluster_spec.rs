@@ -15,6 +15,7 @@ use super::{Location, Subject};
 use crate::counted::counted;
 use crate::fleet::certificate::allowed_names;
 use crate::fleet::rollout::{Held, held};
+use crate::fleet::subject::SubjectKind;
 use crate::fleet::tidbcluster::Component;
 use crate::fleet::version::Version;
 
@@ -25,7 +26,7 @@ pub(super) fn judge(set: &Set) -> Vec<Finding> {
     }
     for forgotten in &set.forgotten {
         let name = &forgotten.variable.name;
-        let subject = Subject::of_pd("variable", name);
+        let subject = Subject::of_pd(SubjectKind::Variable, name);
         let sentence =
             format!("nothing sets the variable {name}, although others beside it are set: an empty text is applied");
         let mut finding =
@@ -34,7 +35,7 @@ pub(super) fn judge(set: &Set) -> Vec<Finding> {
         all.push(finding.on(subject).then(format!("set {name}, or correct its spelling here")));
     }
     for twice in &set.twice {
-        let subject = Subject::of_pd("key", &twice.key);
+        let subject = Subject::of_pd(SubjectKind::Key, &twice.key);
         let sentence =
             format!("{} stands twice in one mapping; the last one counts, and the others are lost", twice.key);
         let mut finding = Finding::new(HazardId::DuplicateKey, None, sentence).saw(&subject, "key", &twice.key, None);

@@ -13,7 +13,7 @@ use crate::fleet::ObjectRef;
 use crate::fleet::database::{Database, Member, StoreRow};
 use crate::fleet::diagnosis::{Diagnosis, Leftover};
 use crate::fleet::problem::{Problem, ProblemKind};
-use crate::fleet::subject::Subject;
+use crate::fleet::subject::{Subject, SubjectKind};
 use crate::fleet::tidbcluster::Component;
 use crate::hazards::{Finding, says};
 
@@ -61,11 +61,11 @@ impl Standing {
             pod.is_some_and(|(of, pod)| self.corrects.contains(&pod_name(of, pod)))
         };
         let here = |subject: &Subject| {
-            subject.kind == "TidbCluster"
+            subject.kind == SubjectKind::TidbCluster
                 && self.restarts.contains(&format!("{}/{}/{}", subject.context, subject.namespace, subject.name))
         };
         let members = || {
-            let named = problem.about.iter().filter(|about| about.kind == "member");
+            let named = problem.about.iter().filter(|about| about.kind == SubjectKind::Member);
             named.filter_map(|about| database.members.iter().find(|member| member.id.hex() == about.name))
         };
         match problem.kind {
@@ -73,7 +73,7 @@ impl Standing {
             ProblemKind::MemberUnhealthy => members().any(|member| self.restarts_member(member)),
             ProblemKind::PeerUrl => members().any(corrected),
             ProblemKind::StoreNotUp => {
-                let named = problem.about.iter().filter(|about| about.kind == "store");
+                let named = problem.about.iter().filter(|about| about.kind == SubjectKind::Store);
                 let rows =
                     named.filter_map(|about| database.stores.iter().find(|row| row.store.id.to_string() == about.name));
                 rows.into_iter().any(|row| self.disconnects(row))
@@ -100,7 +100,7 @@ impl Standing {
         if !self.at_work_on(database) {
             return false;
         }
-        let subjects = |kind: &'static str| finding.subjects.iter().filter(move |subject| subject.kind == kind);
+        let subjects = |kind: SubjectKind| finding.subjects.iter().filter(move |subject| subject.kind == kind);
         let here = |set: &BTreeSet<String>, subject: &Subject| {
             set.contains(&format!("{}/{}/{}", subject.context, subject.namespace, subject.name))
         };
@@ -111,13 +111,13 @@ impl Standing {
                     let mut problems = database.problems.iter().filter(|one| one.kind == ProblemKind::NotReady);
                     problems.any(|one| one.about.contains(subject) && self.is_older(one))
                 };
-                subjects("TidbCluster").next().is_some()
-                    && !subjects("TidbCluster").any(older)
-                    && subjects("TidbCluster").all(|subject| here(&self.restarts, subject))
+                subjects(SubjectKind::TidbCluster).next().is_some()
+                    && !subjects(SubjectKind::TidbCluster).any(older)
+                    && subjects(SubjectKind::TidbCluster).all(|subject| here(&self.restarts, subject))
             }
             HazardId::PdMemberUnhealthy => {
-                subjects("member").next().is_some()
-                    && subjects("member")
+                subjects(SubjectKind::Member).next().is_some()
+                    && subjects(SubjectKind::Member)
                         .all(|subject| member(&subject.name).is_some_and(|member| self.restarts_member(member)))
             }
             HazardId::PeerUrlsHalfUpdated => {
@@ -259,11 +259,11 @@ mod tests {
             ..Standing::default()
         };
         let store = |at: usize| {
-            let about = Subject::of_pd("store", database.stores[at].store.id.to_string());
+            let about = Subject::of_pd(SubjectKind::Store, database.stores[at].store.id.to_string());
             Problem::new(ProblemKind::StoreNotUp, about, "is Disconnected")
         };
         let member = |at: usize| {
-            let about = Subject::of_pd("member", database.members[at].id.hex());
+            let about = Subject::of_pd(SubjectKind::Member, database.members[at].id.hex());
             Problem::new(ProblemKind::MemberUnhealthy, about, "is not healthy")
         };
         let told =
@@ -292,7 +292,7 @@ mod tests {
         let fleet = sample::observations().remove(0).fleet;
         let mut database = database_of(&fleet, &of).expect("a Database");
         let (id, pod) = (database.members[0].id, database.members[0].place.pod().expect("a pod").to_owned());
-        let on_member = || Subject::of_pd("member", id.hex());
+        let on_member = || Subject::of_pd(SubjectKind::Member, id.hex());
         let on_part = || Subject::tidb_cluster(&of);
         database.problems = vec![
             Problem::new(ProblemKind::PeerUrl, on_member(), "another"),
@@ -324,7 +324,8 @@ mod tests {
     #[test]
     fn a_store_that_a_new_leader_of_pd_has_not_heard_of_is_no_older_than_the_run() {
         let at = |second: i64| Timestamp::from_second(1_700_000_000 + second).ok();
-        let store = |since| Problem::new(ProblemKind::StoreNotUp, Subject::of_pd("store", "1"), "away").since(since);
+        let store =
+            |since| Problem::new(ProblemKind::StoreNotUp, Subject::of_pd(SubjectKind::Store, "1"), "away").since(since);
         let run = Standing { first_sent: at(400), ..Standing::default() };
         assert!(!run.is_older(&store(at(100))), "PD writes a heartbeat down every five minutes");
         assert!(run.is_older(&store(at(40))), "longer ago than PD keeps it to itself");
