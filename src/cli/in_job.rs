@@ -380,9 +380,17 @@ fn end_of(order: &Order, open: bool, job: &Seen) -> (Exit, String) {
         }
         // It is somebody else's by now, or this sentence has the command.
         code if code == Exit::AnotherRun => (code, ended.sentence.clone()),
-        code if ended.sentence.contains(&short) => (code, ended.sentence.replace(&short, &command)),
-        code => (code, format!("{}{resume}", ended.sentence)),
+        code => (
+            code,
+            with_options(&ended.sentence, &short, &command).unwrap_or_else(|| format!("{}{resume}", ended.sentence)),
+        ),
     }
+}
+
+/// What a pod leaves is a code and one sentence, perhaps of another version; where its own line stands in there, it gets the
+/// options with which the Job was submitted.
+fn with_options(sentence: &str, short: &str, command: &str) -> Option<String> {
+    sentence.contains(short).then(|| sentence.replace(short, command))
 }
 
 #[cfg(test)]

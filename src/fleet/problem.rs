@@ -51,7 +51,8 @@ pub enum ProblemKind {
 }
 
 impl ProblemKind {
-    pub const ALL: [ProblemKind; 19] = [
+    #[cfg(test)]
+    const ALL: [ProblemKind; 19] = [
         ProblemKind::NotReady,
         ProblemKind::OutsideReady,
         ProblemKind::OneUidTwice,

@@ -10,6 +10,7 @@ use crate::fleet::advice::Advice;
 use crate::fleet::hazard_id::HazardId;
 use crate::fleet::not_seen::NotSeenList;
 use crate::fleet::subject::Subject;
+use crate::fleet::tidbcluster::Component;
 
 /// One thing that was seen.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -54,6 +55,9 @@ pub struct Finding {
     pub expected: Option<String>,
     /// It could not be seen whether this is so: neither a finding nor an all-clear.
     pub unknown: bool,
+    /// The component whose rollout it is about, where it is about one.
+    #[serde(skip)]
+    pub rolls: Option<Component>,
     /// Others follow from it: it stands before those of its severity.
     #[serde(skip)]
     pub first: bool,
@@ -85,6 +89,7 @@ impl Finding {
             what_to_do: Advice::default(),
             expected: None,
             unknown: false,
+            rolls: None,
             first: false,
             location: None,
         }
@@ -118,6 +123,11 @@ impl Finding {
 
     pub(super) fn unknown(mut self) -> Self {
         self.unknown = true;
+        self
+    }
+
+    pub(super) fn rolls(mut self, component: Component) -> Self {
+        self.rolls = Some(component);
         self
     }
 

@@ -43,6 +43,7 @@ use crate::fleet::not_seen::{NotSeen, NotSeenKind};
 use crate::fleet::object::{ObjectId, ObjectKind};
 use crate::fleet::problem::Problem;
 pub use crate::fleet::subject::{Subject, SubjectKind};
+use crate::fleet::tidbcluster::Component;
 use crate::fleet::tls::{Wanted, wanted_of};
 use crate::fleet::tls_toggle::Toggle;
 use crate::fleet::{Fleet, KubeCluster, ObjectRef, cluster_problems};
@@ -184,11 +185,10 @@ fn caused(scene: &CheckContext<'_>, finding: &Finding, causes: &BTreeSet<Subject
     if scene.database.lead == Lead::Lost || unreached {
         return true;
     }
-    let pd = finding.evidence.iter().any(|evidence| evidence.field == "rollout of pd");
     let gone = |member: &Member| {
         member.gone && member.place.of().is_some_and(|of| finding.subjects.contains(&Subject::tidb_cluster(of)))
     };
-    pd && scene.database.members.iter().any(gone)
+    finding.rolls == Some(Component::Pd) && scene.database.members.iter().any(gone)
 }
 
 /// Whether a finding says of one of its objects what a problem says.

@@ -49,6 +49,7 @@ fn ready_too_early(scene: &CheckContext<'_>) -> Vec<Finding> {
             all.push(
                 scene
                     .find_at(id, part, sentence)
+                    .rolls(open.component)
                     .saw(&part.subject(), "status.conditions[Ready]", "True", part.seen())
                     .saw(&part.subject(), &format!("rollout of {}", open.component.key()), &open.reason, part.seen())
                     .then(format!("wait for it, or find out what holds it: {}", remedy::watch(part.of))),
