@@ -378,8 +378,8 @@ fn tidb_monitors_are_valid() {
 fn a_federation_asks_every_prometheus() {
     let sets = [("tidbCluster", "east/prod/prod-east"), ("method", "federation")];
     let objects = created("monitor-across-clusters", &sets, &spanning());
-    let prometheus = objects.iter().filter(|(kind, _)| *kind == ObjectKind::Deployment).map(|(_, object)| object);
-    let pod = &prometheus.last().expect("a Deployment")["spec"]["template"]["spec"]["containers"][0];
+    let mut prometheus = objects.iter().filter(|(kind, _)| *kind == ObjectKind::Deployment).map(|(_, object)| object);
+    let pod = &prometheus.next_back().expect("a Deployment")["spec"]["template"]["spec"]["containers"][0];
     // What its shell writes, by a shell.
     let script = pod["args"][0]
         .as_str()
