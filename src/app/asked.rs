@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use super::App;
 use super::helping::Known;
+use super::message::InputKind;
 use super::words::Level;
 use crate::fleet::ObjectRef;
 
@@ -89,9 +90,14 @@ impl App {
             return self.say(Level::Bad, text);
         }
         // Beside the TidbCluster under the cursor nothing is pointed at but by the line itself.
+        let named = on.is_some() || !asked.inputs.is_empty();
         let tidb_cluster = on.and_then(|(_, of)| of).or_else(|| self.known_here()?.tidb_cluster);
         self.hint = Known { tidb_cluster, named: asked.inputs, runbook: Some(asked.id), ..Known::default() };
         self.open_form(index, None);
+        // What came from the cursor can be typed over at once.
+        if let Some(form) = self.form.as_mut().filter(|_| !named) {
+            form.at = form.fields.iter().position(|field| field.info.kind == InputKind::TidbCluster).unwrap_or(form.at);
+        }
     }
 }
 

@@ -128,8 +128,11 @@ fn members(fleet: &Fleet, database: &Database, found: &mut Vec<Leftover>) {
         let rolls = cluster.freshness.is_live() && tc.metadata.deletion_timestamp.is_none() && !toggled;
         let open = rollout(cluster, tc).into_iter().find(|component| !component.settled && rolls);
         // Nothing rolls where a pod starts and ends again: no waiting brings that to an end.
-        let loops =
-            |open: &ComponentRollout| component_pods(cluster, tc, open.component).into_iter().find(|pod| pod.loops());
+        let loops = |open: &ComponentRollout| {
+            component_pods(cluster, tc, open.component)
+                .into_iter()
+                .find(|pod| pod.loops() && pod.status_word() == "CrashLoopBackOff")
+        };
         if let Some((open, pod)) = open.as_ref().and_then(|open| Some((open, loops(open)?))) {
             let (at, name) = (ObjectRef::new(&of.context, &of.namespace, &pod.metadata.name), &pod.metadata.name);
             let why = pod.trouble().map(|why| format!(": {why}")).unwrap_or_default();

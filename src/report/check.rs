@@ -327,7 +327,7 @@ fn one(out: &mut String, finding: &Finding, chinese: bool) {
     // A command line is copied as it stands, so it is not broken.
     for (number, line) in super::to_do(&finding.what_to_do).iter().enumerate() {
         let head = if number == 0 { "  do    " } else { "        " };
-        match line.starts_with("kubectl ") || line.starts_with("tidepilot ") {
+        match ["kubectl ", "tidepilot ", "# "].iter().any(|word| line.starts_with(word)) {
             true => drop(writeln!(out, "{head}{line}")),
             false => hang(out, head, line),
         }

@@ -134,7 +134,7 @@ fn of_databases(databases: &[Database]) -> Vec<Metric> {
     );
     let mut replicas = Metric::new(
         "tidepilot_region_replicas_in_cluster",
-        "Replicas of one region that may be in that KubeCluster, where losing it may stop regions; absent where it does not.",
+        "Replicas of one region that may be in that KubeCluster or on stores that are not Up, where losing it may stop regions; else, or where it is not known, absent.",
     );
     let mut quorum = Metric::new("tidepilot_pd_quorum", "1: a majority is healthy.");
     let mut drift = Metric::new("tidepilot_pd_peer_url_drift", "Members whose peerURL is not as it has to be.");
@@ -151,7 +151,10 @@ fn of_databases(databases: &[Database]) -> Vec<Metric> {
             tolerates.set(&of, count(database.quorum.tolerate));
             quorum.set(&of, number(database.quorum.stands()));
             agree.set(&of, number(database.agree));
-            for (cluster, loss) in database.losses.each().filter(|(_, loss)| *loss != Loss::Unknown) {
+            // One without a member cannot be missed, and the only one is always.
+            let has_member = |cluster: &str| database.members.iter().any(|one| one.place.context() == Some(cluster));
+            let told = database.losses.each().filter(|(cluster, loss)| *loss != Loss::Unknown && has_member(cluster));
+            for (cluster, loss) in told.filter(|_| !database.losses.of_one()) {
                 survives.set(&[of[0], of[1], ("cluster", cluster)], number(loss == Loss::Survives));
             }
             drift.set(&of, count(database.members.iter().filter(|member| member.drift).count()));

@@ -52,13 +52,15 @@ pub fn to_do(text: &str) -> Vec<String> {
     let command = |text: &str| COMMANDS.iter().filter_map(|word| text.find(word)).min();
     let mut lines: Vec<String> = Vec::new();
     for piece in text.split("; ") {
-        match (command(piece), lines.last_mut()) {
+        // In the middle of a sentence it is a part of that.
+        let at = command(piece).filter(|at| *at == 0 || piece[..*at].ends_with(": "));
+        match (at, lines.last_mut()) {
             (Some(0), _) | (None, None) => lines.push(plain(piece)),
             (Some(at), None) => lines.extend([plain(piece[..at].trim_end()), plain(&piece[at..])]),
-            (Some(at), Some(_)) if piece[..at].ends_with(": ") => {
+            (Some(at), Some(_)) => {
                 lines.extend([format!("# {}", plain(piece[..at].trim_end())), plain(&piece[at..])]);
             }
-            (_, Some(last)) => *last = format!("{last}; {}", plain(piece)),
+            (None, Some(last)) => *last = format!("{last}; {}", plain(piece)),
         }
     }
     lines
@@ -67,4 +69,24 @@ pub fn to_do(text: &str) -> Vec<String> {
 /// The same, but line ends stay.
 pub fn plain_lines(text: &str) -> String {
     text.split('\n').map(plain).collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::to_do;
+
+    #[test]
+    fn a_command_has_a_line_of_its_own_and_a_sentence_is_not_cut() {
+        for (text, lines) in [
+            (
+                "kubectl logs x --previous; when it is gone: tidepilot run y",
+                &["kubectl logs x --previous", "# when it is gone:", "tidepilot run y"][..],
+            ),
+            ("bring it back: kubectl describe pod x", &["bring it back:", "kubectl describe pod x"]),
+            ("let it go on (tidepilot status --watch); or stop", &["let it go on (tidepilot status --watch); or stop"]),
+            ("tidepilot status --watch # wait", &["tidepilot status --watch # wait"]),
+        ] {
+            assert_eq!(to_do(text), lines);
+        }
+    }
 }

@@ -317,7 +317,7 @@ fn a_plan_says_what_restarts_and_what_clients_feel() {
         &[restarts, "PD: its only member restarts", "data: the only TiKV store restarts"],
         &[],
     );
-    shows("plan", "", (120, 36), &["min for it at the most; how long it takes is not foretold"], &[]);
+    shows("plan", "", (120, 36), &["min; how long it takes is not known beforehand"], &[]);
     // Where there is little room the card of the step has it.
     shows("plan", "", (80, 24), &["restarts PD 1, TiKV 1"], &["its only member"]);
     shows("plan", "jj<pgdn>", (80, 24), &["PD: its only member restarts"], &[]);

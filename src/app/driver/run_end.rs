@@ -80,7 +80,6 @@ fn named(run: &Run, id: &str) -> String {
     }
 }
 
-/// A run that a person refused at a gate before anything was sent: closed, like one that was abandoned.
 /// What was verified, and what was not.
 fn done(run: &Run) -> String {
     let asserted: Vec<&str> = run.asserted_steps().collect();
@@ -100,6 +99,7 @@ fn done(run: &Run) -> String {
     }
 }
 
+/// A run that a person refused at a gate before anything was sent: closed, like one that was abandoned.
 pub(super) fn declined(run: &Run) -> RunEnd {
     let sentence = "nothing was sent: you answered no, and the run is closed as abandoned".to_owned();
     RunEnd { asked: true, ..end(&run.id, Exit::Refused, sentence) }

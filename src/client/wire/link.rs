@@ -46,7 +46,7 @@ use crate::fleet::ObjectKey;
 const ANSWER_LIMIT: usize = 48 * 1024 * 1024;
 
 /// Most streams to pods (port-forwards, programs) that one cluster keeps open at once; who comes later waits for his turn.
-const STREAMS: usize = 80;
+pub(in crate::client) const STREAMS: usize = 80;
 /// Tunnels that nobody uses are kept only while so many more could be opened.
 const SPARE_STREAMS: usize = 8;
 /// Tunnels for reading PD that stay open from one look to the next.

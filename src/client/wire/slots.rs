@@ -16,8 +16,9 @@ pub(in crate::client) struct Slots(Mutex<BTreeMap<ObjectKey, Arc<tokio::sync::Mu
 pub(in crate::client) struct Slot {
     pub uid: String,
     pub tunnel: Option<Tunnel>,
-    /// Last time anybody used it.
+    /// Last time anybody used it, and the time before that.
     used: Option<jiff::Timestamp>,
+    before: Option<jiff::Timestamp>,
 }
 
 impl Slots {
@@ -29,7 +30,7 @@ impl Slots {
             Arc::clone(slots.entry(pod.clone()).or_default())
         };
         let mut slot = slot.lock_owned().await;
-        slot.used = Some(now());
+        slot.before = slot.used.replace(now());
         if slot.uid != uid || !slot.tunnel.as_ref().is_some_and(Tunnel::usable) {
             slot.uid = uid.to_owned();
             slot.tunnel = None;
@@ -51,6 +52,12 @@ impl Slots {
 }
 
 impl Slot {
+    /// Whether it was used twice within so long: then it is worth more than one that is used once a minute.
+    pub fn is_often_used(&self, within: std::time::Duration) -> bool {
+        let often = jiff::SignedDuration::try_from(within).unwrap_or(jiff::SignedDuration::MAX);
+        self.before.zip(self.used).is_some_and(|(before, used)| used.duration_since(before) < often)
+    }
+
     fn recent(&self) -> bool {
         // At rest a follower is asked once a minute.
         let idle = jiff::SignedDuration::from_secs(90);

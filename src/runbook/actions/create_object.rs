@@ -169,27 +169,14 @@ impl CreateObject {
     }
 }
 
-/// Parts of a manifest that were filled with nothing are left out: that is how a document leaves a field optional. A part of which
-/// nothing is left goes with them; one that the document itself has empty stays.
+/// Parts of a manifest that were filled with nothing are left out: that is how a document leaves a field optional.
 fn pruned(value: Value) -> Value {
-    filled(value).unwrap_or_else(|| Value::Object(serde_json::Map::new()))
-}
-
-fn filled(value: Value) -> Option<Value> {
     match value {
-        Value::Null => None,
         Value::Object(map) => {
-            let empty = map.is_empty();
-            let left: serde_json::Map<String, Value> =
-                map.into_iter().filter_map(|(key, value)| Some((key, filled(value)?))).collect();
-            (empty || !left.is_empty()).then_some(Value::Object(left))
+            Value::Object(map.into_iter().filter(|(_, v)| !v.is_null()).map(|(k, v)| (k, pruned(v))).collect())
         }
-        Value::Array(items) => {
-            let empty = items.is_empty();
-            let left: Vec<Value> = items.into_iter().filter_map(filled).collect();
-            (empty || !left.is_empty()).then_some(Value::Array(left))
-        }
-        other @ (Value::Bool(_) | Value::Number(_) | Value::String(_)) => Some(other),
+        Value::Array(items) => Value::Array(items.into_iter().filter(|v| !v.is_null()).map(pruned).collect()),
+        other @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_)) => other,
     }
 }
 

@@ -38,31 +38,6 @@ pub(in crate::runbook) fn leaves_open(template: &Value, inputs: &Scope) -> bool 
     }
 }
 
-/// What of a value that fits its template is left open by that: the rest is as the document and the inputs say. `None`: nothing.
-pub(in crate::runbook) fn open_part(template: &Value, value: &Value, inputs: &Scope) -> Option<Value> {
-    match (template, value) {
-        (Value::String(text), _) => {
-            let open = |source: &String| hole(&format!("${{{source}}}"), inputs).is_none();
-            expr::holes(text).unwrap_or_default().iter().any(open).then(|| value.clone())
-        }
-        (Value::Object(template), Value::Object(found)) => {
-            let open = |(key, value): (&String, &Value)| {
-                let left =
-                    template.get(key).map_or_else(|| Some(value.clone()), |own| open_part(own, value, inputs))?;
-                Some((key.clone(), left))
-            };
-            let left: Map<String, Value> = found.iter().filter_map(open).collect();
-            (!left.is_empty()).then_some(Value::Object(left))
-        }
-        (Value::Array(template), Value::Array(found)) if template.len() == found.len() => {
-            let pairs = template.iter().zip(found);
-            let left: Vec<Value> = pairs.filter_map(|(own, value)| open_part(own, value, inputs)).collect();
-            (!left.is_empty()).then_some(Value::Array(left))
-        }
-        (template, found) => (template != found).then(|| found.clone()),
-    }
-}
-
 /// What the template has and the value has not was left out as null.
 fn object_fits(template: &Map<String, Value>, found: &Map<String, Value>, inputs: &Scope) -> bool {
     found.iter().all(|(key, value)| match template.get(key) {
@@ -174,18 +149,5 @@ mod tests {
         }
         assert!(leaves_open(&json!({"spec": "${without.zero}"}), &inputs));
         assert!(!leaves_open(&json!({"spec": {"version": "${inputs.version}"}}), &inputs));
-    }
-
-    #[test]
-    fn what_the_document_and_the_inputs_say_is_not_open() {
-        let inputs = Scope::from([("inputs".to_owned(), json!({"url": "http://a"}))]);
-        let template =
-            json!({"a": "${x}", "b": {"url": "${inputs.url}", "at": "${x}:1"}, "c": [{"d": "${inputs.url}"}], "e": 1});
-        let value =
-            json!({"a": {"any": 1}, "b": {"url": "http://a", "at": "q:1"}, "c": [{"d": "http://a"}], "e": 1, "f": 2});
-        let open = json!({"a": {"any": 1}, "b": {"at": "q:1"}, "f": 2});
-        assert_eq!(open_part(&template, &value, &inputs), Some(open));
-        assert_eq!(open_part(&json!({"url": "${inputs.url}"}), &json!({"url": "http://a"}), &inputs), None);
-        assert_eq!(open_part(&json!(["a"]), &json!(["a", "b"]), &inputs), Some(json!(["a", "b"])));
     }
 }

@@ -17,7 +17,7 @@ use crate::runbook::actions::danger::unfamiliar;
 use crate::runbook::actions::retold::retold;
 use crate::runbook::language::definition::{self, ConfirmAsked, Phase, Runbook, Step, Text};
 use crate::runbook::language::expr::Scope;
-use crate::runbook::language::template_fit::{fits, leaves_open, open_part};
+use crate::runbook::language::template_fit::{fits, leaves_open};
 use crate::runbook::plan::{self, Confirm, Plan, PlannedStep};
 
 /// A document on this machine.
@@ -112,8 +112,7 @@ fn difference(planned: &PlannedStep, runbook: &Runbook, inputs: &Scope, images: 
         return Some(format!("step {} sends something else", planned.id));
     }
     // What the document takes from what was seen then may be anything now: only what is known to do no harm passes so.
-    let open = || open_of(&without(&planned.action, images), step, inputs);
-    if let Some(why) = leaves_open(&step.with, inputs).then(open).as_ref().and_then(unfamiliar) {
+    if let Some(why) = unfamiliar(&without(&planned.action, images)).filter(|_| leaves_open(&step.with, inputs)) {
         return Some(format!("step {} has what the document does not name: {why}", planned.id));
     }
     if weaker(planned, step) {
@@ -143,15 +142,6 @@ fn without(action: &Action, images: &BTreeSet<String>) -> Action {
                 part.shift_remove("baseImage");
             }
         }
-    }
-    action
-}
-
-/// A new object with only what the document and the inputs of the run leave open.
-fn open_of(action: &Action, step: &Step, inputs: &Scope) -> Action {
-    let mut action = action.clone();
-    if let Action::CreateObject(create) = &mut action {
-        create.object = open_part(&step.with["object"], &create.object, inputs).unwrap_or_else(|| json!({}));
     }
     action
 }

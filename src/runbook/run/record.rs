@@ -71,7 +71,8 @@ pub enum Event {
     Confirmed {
         gate: String,
         text: Option<String>,
-        /// The option of the command line that answered it; absent: it was answered where it was asked, or (before 0.2) either.
+        /// The option of the command line that answered it; absent: it was answered where it was asked, or through a Job, or by
+        /// 0.1.0, which did not say.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         option: Option<String>,
     },

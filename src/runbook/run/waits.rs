@@ -42,8 +42,8 @@ impl Run {
                 return vec![Effect::Ask(gate)];
             }
             let how = match (claimed, step.until.is_empty()) {
-                (true, _) => How::ByHand,
-                (false, true) => How::Asserted,
+                (_, true) => How::Asserted,
+                (true, false) => How::ByHand,
                 (false, false) => How::Observed,
             };
             let until: Vec<&String> = step.until.iter().map(|until| &until.check).collect();

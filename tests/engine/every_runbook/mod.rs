@@ -323,7 +323,15 @@ fn a_plan_is_its_documents_or_foreign() {
         let (mut bed, runbook, inputs) = begin(row);
         let plan = bed.plan(&runbook, &inputs).unwrap_or_else(|why| panic!("{}: {why}", row.name));
         let none = BTreeSet::new();
-        assert_eq!(Provenance::of(&plan, Some(&runbook), &[], &none), Provenance::Shipped, "{}", row.name);
+        let found = Provenance::of(&plan, Some(&runbook), &[], &none);
+        // Where metrics are pushed to, and which Secret is read, is an input of whoever opened it: nothing vouches for that.
+        if ["monitor with object storage and Grafana", "monitor by remote write", "monitor by federation"]
+            .contains(&row.name)
+        {
+            assert!(matches!(found, Provenance::Foreign { .. }), "{}: {found:?}", row.name);
+            continue;
+        }
+        assert_eq!(found, Provenance::Shipped, "{}", row.name);
         let foreign = |change: &dyn Fn(&mut Plan)| {
             let mut planted = plan.clone();
             change(&mut planted);

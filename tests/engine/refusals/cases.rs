@@ -416,6 +416,7 @@ pub const CASES: &[Case] = &[
         "found one with an @",
         &[("method", "remote-write"), ("remoteWriteUrl", "http://me:secret@receiver/")],
     ),
+    given(&[MONITOR], "retention-is-a-duration", "15d; sh", &[("retention", "15d; sh")]),
     given(&[MONITOR], "inputs-of-this-method", "federation", &[("method", "federation"), ("objectStorageSecret", "s")]),
     given(&[MONITOR], "inputs-of-this-method", "thanos-query", &[("remoteWriteUrl", "http://receiver")]),
     given(

@@ -34,7 +34,7 @@ fn the_printed_rehearsal_goes_as_printed() {
         command.env_remove(name);
     }
     command.env("PATH", format!("{}:{path}", binaries.display())).env("HOME", room.dir.path());
-    // The page says ~/.config.
+    // The page sets it itself.
     command.env_remove("XDG_CONFIG_HOME");
     command
         .stdin(std::process::Stdio::null())

@@ -2,7 +2,7 @@
 //!
 //! At rest a Database costs about one request a second: of each TidbCluster one pod is asked for the membership, the one that is
 //! etcd's leader for the health of all members too, and now and then for the stores. Everything is asked of every pod once a
-//! minute (where they are more than tunnels stay open, more seldom), and at once as soon as anything is not as it was. Pure: moments come as arguments. Not here: asking ([`super::poll`]).
+//! minute (where they are more than the streams to one API server, more seldom), and at once as soon as anything is not as it was. Pure: moments come as arguments. Not here: asking ([`super::poll`]).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -12,13 +12,13 @@ use tokio::time::Instant;
 use crate::client::kube::watch::State;
 use crate::client::pd;
 use crate::client::pd::light::{Depth, Light};
-use crate::client::wire::link::TUNNELS_KEPT;
+use crate::client::wire::link::{STREAMS, TUNNELS_KEPT};
 use crate::fleet::pd::{PdAnswer, PdView};
 use crate::fleet::tidbcluster::TidbCluster;
 use crate::fleet::workload::Pod;
 use crate::fleet::{Keyed as _, ObjectKey};
 
-/// Whole looks at rest, in rounds: slow facts are a minute old at most.
+/// Whole looks at rest, in rounds: slow facts are a minute old, more only in a crowd.
 const WHOLE: u32 = 20;
 /// Looks at the stores at rest, in rounds.
 const STORES: u32 = 10;
@@ -266,8 +266,11 @@ impl Rounds {
             }
             all = Some(answer);
         }
-        // Each pod beyond those whose tunnels are kept costs its API server a new one.
-        let crowd = u32::try_from(self.places.len().div_ceil(TUNNELS_KEPT)).unwrap_or(u32::MAX).max(1);
+        // Where they are more than there are streams, a round of all takes the tunnels from each other: each asks for a new one.
+        let crowd = match self.places.len() {
+            0..=STREAMS => 1,
+            more => u32::try_from(more.div_ceil(TUNNELS_KEPT)).unwrap_or(u32::MAX),
+        };
         for place in self.places.values_mut().filter(|place| place.group == *group && !place.busy) {
             let seldom = if place.speaks { 1 } else { crowd };
             place.whole = place.asked + self.every * WHOLE * seldom;

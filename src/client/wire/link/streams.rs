@@ -19,6 +19,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::OwnedSemaphorePermit;
 
+/// Between two uses of a tunnel that is used often, in rounds of PD; at rest the others have twenty.
+const OFTEN: u32 = 10;
+
 impl Link {
     /// Opens a watch: the answer's head within the deadline, its body as it comes.
     pub(in crate::client) async fn stream(&self, path: &str) -> Result<http::Response<Body>, RequestError> {
@@ -38,10 +41,11 @@ impl Link {
         Err(self.refused(&built, response, limit).await)
     }
 
-    /// Keeps a tunnel open for the next time. Where places are short, the one that was used longest ago gives way; where all others
-    /// are in use, this one is closed: somebody may wait for its place.
+    /// Keeps a tunnel open for the next time. Where places are short, to one that is asked every few seconds the one that was used
+    /// longest ago gives way; else this one is closed: the others are as good, and somebody may wait for its place.
     pub(in crate::client) fn keep(&self, slot: &mut Slot, tunnel: Tunnel) {
-        let room = self.streams.available_permits() >= SPARE_STREAMS || self.slots.let_go(1) > 0;
+        let room = self.streams.available_permits() >= SPARE_STREAMS
+            || (slot.is_often_used(self.limits().pd_every * OFTEN) && self.slots.let_go(1) > 0);
         slot.tunnel = room.then_some(tunnel);
     }
 

