@@ -134,6 +134,11 @@ fn status_says_what_is_wrong() {
     assert_eq!(sentences, items(&status, "because", 2).iter().collect::<Vec<_>>());
     let ill = items(&status, "reasons", 2).iter().filter(|reason| reason["id"] == "pd-member-unhealthy");
     assert!(ill.map(|reason| &reason["subjects"][0]["kind"]).eq([&json!("member"); 2]), "{status:#}");
+    // A pod that ends again and again is no rollout.
+    let work = demo.run(&["diagnose"]).expect(2).stdout;
+    assert!(work.contains("[crash-loop]") && !work.contains("[unfinished-rollout]"), "{work}");
+    let line = work.lines().find(|line| line.contains("logs ")).unwrap_or_default();
+    assert!(line.ends_with("--previous"), "{work}");
     let table = demo.run(&["status"]).expect(2).stdout;
     assert!(table.contains("UNHEALTHY") && table.contains("WRONG"), "{table}");
 }

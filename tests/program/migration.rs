@@ -294,6 +294,8 @@ fn gates_want_their_own_words() {
         "{}",
         ran.stderr
     );
+    let told = "it will stop before set-domain and wait for a person (--confirm legacy/pingcap/basic answers now)";
+    assert!(ran.stderr.contains(told), "{}", ran.stderr);
     let first = demo.room.journals();
     assert_eq!(first.len(), 1);
     // The run that is open at its gate keeps a second one out, and is the one to go on with.

@@ -88,6 +88,10 @@ fn metrics_say_what_status_says_and_send_nothing() {
         let found: Vec<&str> = text.lines().filter(|line| line.starts_with(&format!("{name}{{"))).collect();
         assert!(found.len() == 2 && found.iter().all(|line| line.ends_with(&format!(" {value}"))), "{found:?}");
     }
+    // Two of the three in east are left, and both are needed; a Database in one KubeCluster has no choice to tell of.
+    let losses: Vec<&str> = text.lines().filter(|line| line.starts_with("tidepilot_pd_survives_loss{")).collect();
+    assert!(losses.iter().any(|line| line.contains("cluster=\"east\"") && line.ends_with(" 0")), "{losses:?}");
+    assert!(!losses.iter().any(|line| line.contains("cluster=\"legacy\"")), "{losses:?}");
     assert!(text.contains("tidepilot_findings{"), "{text}");
     promtool(&["check", "metrics"], &text);
     assert_eq!(monitor.get("/healthz", "").0, 200);

@@ -48,6 +48,9 @@ async fn every_part_in_order_and_nothing_twice() {
     let bed = Bed::of("default", &[]).await;
     let ran = bed.run("upgrade-cluster", &[EAST, TO], &NAMES).await.expect(0);
     upgraded(&bed, "v8.5.9");
+    // Nobody has looked for DDL: --yes has only said so.
+    assert!(ran.all().contains("no-ddl is done only on the word of whoever answered"), "{}", ran.all());
+    assert!(!ran.all().contains("each verified"), "{}", ran.all());
     // Annotation ×2, six parts with the initial TidbCluster first each time, annotation back ×2, spec.version ×2.
     let order = ["east", "west"].repeat(6);
     assert_eq!(patches(&bed, 0), order, "{}", ran.all());
