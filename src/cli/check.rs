@@ -9,9 +9,10 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::{Args, Subcommand, ValueEnum};
 use jiff::Timestamp;
 
+use super::network_prerequisites::{self, NetworkArgs};
 use super::notify::{NotifyArgs, Told, dark};
 use super::shared_options::Connect;
 use super::signals::{Signals, asked};
@@ -33,7 +34,10 @@ const LONGEST: u64 = 16 * 1024 * 1024;
 const LONGEST_TOGETHER: usize = 64 * 1024 * 1024;
 
 #[derive(Args, Debug)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct CheckArgs {
+    #[command(subcommand)]
+    command: Option<CheckCommand>,
     /// Name or PD cluster id of a Database (default: all)
     #[arg(conflicts_with_all = ["file", "catalogue"])]
     database: Option<String>,
@@ -60,6 +64,12 @@ pub struct CheckArgs {
     /// Print every hazard with how it is seen, and look at nothing
     #[arg(long, conflicts_with = "file")]
     catalogue: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum CheckCommand {
+    /// What the networks between KubeClusters have to do for a Database, and what is seen of it
+    NetworkPrerequisites(NetworkArgs),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -91,6 +101,9 @@ impl SeverityArg {
 
 #[expect(clippy::too_many_lines, reason = "the command from its arguments to its exit code")]
 pub async fn run(args: &CheckArgs, connect: &Connect) -> color_eyre::Result<ExitCode> {
+    if let Some(CheckCommand::NetworkPrerequisites(args)) = &args.command {
+        return network_prerequisites::run(args, connect).await;
+    }
     let least = args.severity.severity();
     if args.catalogue {
         print(&match args.output {

@@ -163,7 +163,9 @@ pub async fn go_on(args: &InArgs, face: &FaceArgs, connect: &Connect, id: &str, 
     if let Some(gate) = &to_drive.gate {
         let by_flag = flagged(face, gate, &mut BTreeSet::new());
         match put(face, gate, by_flag).await {
-            GateAnswer::Text(text) | GateAnswer::Option { text, .. } => given = Some((gate.id.clone(), text)),
+            GateAnswer::Text(text) => given = Some((gate.id.clone(), text)),
+            // The option goes along, and answers in the pod: so the record tells it from a person's word.
+            GateAnswer::Option { .. } => {}
             GateAnswer::NotYet | GateAnswer::No => {
                 let need = gate.text.as_ref().map_or("--yes".to_owned(), |text| format!("--confirm {}", quote(text)));
                 let sentence =

@@ -17,6 +17,7 @@ mod job;
 mod log_file;
 mod manual;
 mod monitor;
+mod network_prerequisites;
 mod notify;
 mod plan;
 mod rbac;

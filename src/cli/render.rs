@@ -113,7 +113,7 @@ fn corefiles(all: &[&Forwards], dns: &BTreeMap<&str, &[String]>) -> (String, boo
         let zones = match &one.zones {
             Ok(zones) => zones,
             Err(why) => {
-                let _ = writeln!(out, "# to {to}: {}", plain(why));
+                let _ = writeln!(out, "# to {to}: {}", plain(&why.to_string()));
                 whole = false;
                 continue;
             }
@@ -160,10 +160,11 @@ mod tests {
     /// What is printed is read back by the reader of Corefiles: each zone is sent on.
     #[test]
     fn what_is_printed_is_a_corefile() {
-        use crate::fleet::dns_forwards::Zone;
+        use crate::fleet::dns_forwards::{NoZones, Zone};
         let zones = Ok(vec![Zone { name: "two.svc.cluster.local".into(), forwarded: false }]);
         let to_b = Forwards { from: "a".into(), to: "b".into(), zones };
-        let to_c = Forwards { from: "a".into(), to: "c".into(), zones: Err("which is not known".into()) };
+        let to_c =
+            Forwards { from: "a".into(), to: "c".into(), zones: Err(NoZones::NotKnown("which is not known".into())) };
         let addresses = ["10.0.0.1".to_owned(), "10.0.0.2".to_owned()];
         let (text, whole) = corefiles(&[&to_b, &to_c], &BTreeMap::from([("b", addresses.as_slice())]));
         assert!(!whole && text.contains("# to c: which is not known"), "{text}");

@@ -27,6 +27,8 @@ enum Of {
     /// `runbook lint`
     Lint,
     Version,
+    /// `check network-prerequisites`
+    NetworkPrerequisites,
     /// What a command of `--notify` gets
     Notification,
     /// One record of `run -o json` and `runs show -o json`
@@ -44,6 +46,7 @@ pub fn run(args: &SchemaArgs) -> ExitCode {
         Of::Lint => include_str!("../../assets/schemas/lint.json"),
         Of::Version => include_str!("../../assets/schemas/version.json"),
         Of::Notification => include_str!("../../assets/schemas/notification.json"),
+        Of::NetworkPrerequisites => include_str!("../../assets/schemas/network-prerequisites.json"),
         Of::Run => include_str!("../../assets/schemas/run.json"),
     });
     ExitCode::SUCCESS

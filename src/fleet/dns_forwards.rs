@@ -13,8 +13,18 @@ use super::{Fleet, KubeCluster, ObjectRef};
 pub struct Forwards {
     pub from: String,
     pub to: String,
-    /// Zones to be sent on; `Err`: why they are not known, one sentence.
-    pub zones: Result<Vec<Zone>, String>,
+    /// Zones to be sent on, or why none can be named.
+    pub zones: Result<Vec<Zone>, NoZones>,
+}
+
+/// One sentence without a full stop.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoZones {
+    #[error("{0}")]
+    NotKnown(String),
+    /// Names of both are one and the same.
+    #[error("{0}")]
+    Clash(String),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,9 +48,9 @@ pub fn forwards(fleet: &Fleet, members: &[ObjectRef]) -> Vec<Forwards> {
     all
 }
 
-fn zones(from: &KubeCluster, to: &KubeCluster, members: &[ObjectRef]) -> Result<Vec<Zone>, String> {
-    let domain =
-        to.dns.first().ok_or_else(|| format!("which DNS domain {} serves is not known", to.context))?.to_owned();
+fn zones(from: &KubeCluster, to: &KubeCluster, members: &[ObjectRef]) -> Result<Vec<Zone>, NoZones> {
+    let not_known = || NoZones::NotKnown(format!("which DNS domain {} serves is not known", to.context));
+    let domain = to.dns.first().ok_or_else(not_known)?.to_owned();
     let names = match from.dns.domains.contains(&domain) {
         false => vec![domain],
         true => {
@@ -50,11 +60,11 @@ fn zones(from: &KubeCluster, to: &KubeCluster, members: &[ObjectRef]) -> Result<
             };
             let (own, theirs) = (of(&from.context), of(&to.context));
             if let Some(both) = own.intersection(&theirs).next() {
-                return Err(format!(
+                return Err(NoZones::Clash(format!(
                     "{} and {} serve the same DNS domain {domain}, and this Database has a TidbCluster in namespace {both} \
                      of each: no DNS can tell their names apart; one of them needs another namespace",
                     from.context, to.context
-                ));
+                )));
             }
             theirs.into_iter().map(|namespace| format!("{namespace}.svc.{domain}")).collect()
         }

@@ -35,6 +35,7 @@ pub mod leader_pod;
 pub mod log_line;
 pub mod loss;
 pub mod managed_fields;
+pub mod network_prerequisites;
 pub mod not_seen;
 pub mod object;
 mod object_ref;

@@ -336,7 +336,7 @@ fn one(out: &mut String, finding: &Finding, chinese: bool) {
 }
 
 /// A text beside a head of eight columns, broken at spaces.
-fn hang(out: &mut String, head: &str, text: &str) {
+pub(super) fn hang(out: &mut String, head: &str, text: &str) {
     let mut line = head.to_owned();
     let mut begun = false;
     for word in plain(text).split_whitespace() {

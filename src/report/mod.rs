@@ -8,6 +8,7 @@ pub mod approve;
 pub mod check;
 pub mod markdown;
 pub mod metrics;
+pub mod network_prerequisites;
 pub mod plan;
 pub mod rbac;
 pub mod reference;

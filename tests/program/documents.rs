@@ -76,6 +76,7 @@ fn scenes(path: &str, run: &str, file: &str, job: &[&str]) -> Option<Vec<(Vec<St
     Some(match path {
         "status" => vec![scene(&[], "status", false)],
         "check" => vec![scene(&[], "check", false), scene(&["--catalogue"], "catalogue", false)],
+        "check network-prerequisites" => vec![scene(&[], "network-prerequisites", false)],
         "diagnose" => vec![scene(&[], "diagnose", false)],
         "plan" => vec![scene(&restart, "plan", false)],
         "run" => vec![

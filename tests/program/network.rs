@@ -159,3 +159,52 @@ fn what_is_refused_and_what_is_not_touched() {
     refused(&["first=east/prod/one", "second=west/prod/two"], "no-leftovers");
     assert_eq!(bed.probes().len(), 1);
 }
+
+#[test]
+fn what_the_networks_have_to_do_is_unknown_until_a_run_has_tried_it() {
+    let bed = Bed::new();
+    let places = ["check", "network-prerequisites", "--with", "east/prod", "--with", "west/prod"];
+    let state = |document: &Value, id: &str, from: &str| {
+        let all = document["databases"][0]["prerequisites"].as_array().expect("a list").clone();
+        let one = all.iter().find(|one| one["id"] == id && one["from"] == from).expect("it is asked").clone();
+        one["state"].as_str().expect("a word").to_owned()
+    };
+    let json = |code: i32| {
+        let ran = bed.tidepilot(&[places.as_slice(), &["-o", "json"]].concat());
+        assert_eq!(ran.code, code, "{}", ran.all());
+        ran.json()
+    };
+    let before = bed.tidepilot(&places).expect(3);
+    let proof = "  do    tidepilot run verify-network --set first=east/prod/NAME --set second=west/prod/NAME";
+    assert!(before.stdout.lines().any(|line| line == proof), "{}", before.stdout);
+    let text = before.stdout.lines().filter(|line| !line.starts_with("  do    "));
+    assert!(text.clone().all(|line| line.chars().count() <= 80), "{}", before.stdout);
+    let document = json(3);
+    assert_eq!(
+        (&document["apiVersion"], state(&document, "ports", "east").as_str()),
+        (&json!("tidepilot/v1"), "unknown")
+    );
+    assert_eq!(state(&document, "dns-domain", "east"), "holds");
+
+    bed.verify(&[]).expect(0);
+    let document = json(3);
+    let ways = [state(&document, "ports", "east"), state(&document, "ports", "west")];
+    assert_eq!(ways, ["holds", "holds"], "{document:#}");
+    assert_eq!(state(&document, "pod-ranges", "east"), "holds", "{document:#}");
+    bed.sim.close_port("west", 2380, true).expect("a context");
+    bed.verify(&[]).expect(9);
+    let document = json(2);
+    let ways = [state(&document, "ports", "east"), state(&document, "ports", "west")];
+    assert_eq!(ways, ["broken", "holds"], "the newest run counts, each way for itself: {document:#}");
+    let shown = bed.tidepilot(&places).expect(2);
+    assert!(shown.stdout.contains("closed: 2380"), "{}", shown.stdout);
+
+    for (bad, why) in [
+        (["--with", "mars/prod"], "no context \"mars\"; there are: "),
+        (["--with", "east"], "expected CONTEXT/NAMESPACE"),
+        (["nosuch", "-ojson"], "no Database is called \"nosuch\""),
+    ] {
+        let ran = bed.tidepilot(&[["check", "network-prerequisites"].as_slice(), &bad].concat()).expect(64);
+        assert!(ran.stderr.contains(why), "{bad:?}: {}", ran.stderr);
+    }
+}

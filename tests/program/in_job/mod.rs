@@ -209,6 +209,8 @@ fn a_gate_that_nothing_answers_ends_the_job_and_the_next_job_has_the_answer() {
     let next = world.laptop(&with(&[&["runs", "resume", &id], &["--yes", "--confirm", "legacy/pingcap/basic"], &IN]));
     assert_eq!(next.code, 0, "{}\n{}", next.all(), world.logs());
     assert!(!next.stderr.contains("answered no gate"), "it answered one in the Job: {}", next.all());
+    let records = world.records();
+    assert!(records.contains(r#""option":"--confirm""#), "an option answered, and no person: {records}");
     world.sent_once();
     assert_eq!(world.node().jobs().len(), 2);
 }
