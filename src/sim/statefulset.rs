@@ -4,6 +4,7 @@
 //! pod goes at a time, and an updated pod that is not Ready stops the roll (an outdated broken one does not). What happens
 //! inside a pod is the `kubelet`'s business.
 
+use std::collections::HashSet;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -23,9 +24,10 @@ pub fn tick(world: &World, kube: usize) {
         sync(world, kube, set);
     }
     // Pods whose StatefulSet is gone follow it.
+    let known: HashSet<Option<&str>> = sets.iter().map(|set| set["metadata"]["uid"].as_str()).collect();
     for pod in store.snapshot("pods", None).1 {
         let owner = &pod["metadata"]["ownerReferences"][0];
-        if owner["kind"] == "StatefulSet" && !sets.iter().any(|set| set["metadata"]["uid"] == owner["uid"]) {
+        if owner["kind"] == "StatefulSet" && !known.contains(&owner["uid"].as_str()) {
             terminate(world, kube, &pod);
         }
     }

@@ -144,9 +144,16 @@ impl Store {
     /// Like [`Store::list`] without copying, with the version at which it is true.
     pub fn snapshot(&self, plural: &str, namespace: Option<&str>) -> (u64, Vec<Arc<Value>>) {
         let state = self.lock();
-        let objects = state.objects.get(plural).into_iter().flatten();
-        let chosen = objects.filter(|((ns, _), _)| namespace.is_none_or(|wanted| wanted == ns));
-        (state.version, chosen.map(|(_, object)| object.clone()).collect())
+        let objects = state.objects.get(plural);
+        let chosen: Vec<_> = match namespace {
+            None => objects.into_iter().flatten().map(|(_, object)| object.clone()).collect(),
+            Some(wanted) => {
+                let from = objects.map(|objects| objects.range(key(wanted, "")..));
+                let own = from.into_iter().flatten().take_while(|((ns, _), _)| ns == wanted);
+                own.map(|(_, object)| object.clone()).collect()
+            }
+        };
+        (state.version, chosen)
     }
 
     /// Creates or replaces by `metadata.namespace`/`name`, as a controller that owns the object would.

@@ -4,6 +4,8 @@
 //! §2.1). Status and condition are in `status`, rolling, scaling and suspending in `upgrade`, `scale` and `suspend`, id labels in `meta`; pods are
 //! not made here.
 
+use std::collections::HashSet;
+
 use serde_json::{Value, json};
 
 use super::components::{Component, SYNC_ORDER};
@@ -56,11 +58,13 @@ pub fn tick(world: &World, state: &mut State, kube: usize) {
 fn collect_orphans(world: &World, kube: usize) {
     let store = &world.kubes[kube].store;
     for plural in ["pods", "services", "deployments", "statefulsets", "configmaps"] {
-        for object in store.snapshot(plural, None).1 {
+        // The objects first and the owners after them: one that is made meanwhile is no orphan.
+        let objects = store.snapshot(plural, None).1;
+        let owners = store.snapshot("tidbclusters", None).1;
+        let there: HashSet<Option<&str>> = owners.iter().map(|tc| tc["metadata"]["uid"].as_str()).collect();
+        for object in objects {
             let owner = &object["metadata"]["ownerReferences"][0];
-            // The objects first and the owners after them: one that is made meanwhile is no orphan.
-            let owned = owner["kind"] == "TidbCluster";
-            if owned && !store.snapshot("tidbclusters", None).1.iter().any(|tc| tc["metadata"]["uid"] == owner["uid"]) {
+            if owner["kind"] == "TidbCluster" && !there.contains(&owner["uid"].as_str()) {
                 let (namespace, name) = super::store::identity(&object);
                 store.remove(plural, &namespace, &name);
             }
