@@ -196,6 +196,10 @@ fn with_the_real_cfssl() {
         return;
     }
     let bed = Bed::new();
+    // What could only fail once something was sent is refused before.
+    std::fs::write(bed.room.path("taken"), "").expect("written");
+    let taken = format!("folder={}", bed.room.path("taken").display());
+    bed.refused("issue-ca", &["tidbCluster=east/prod/one", "method=cfssl", &taken], "is a file; expected a directory");
     let folder = bed.room.path("certificates");
     let folder = format!("folder={}", folder.display());
     bed.done("issue-ca", &["tidbCluster=east/prod/one", "method=cfssl", &folder]);

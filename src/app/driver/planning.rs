@@ -3,10 +3,12 @@
 //! Nothing is stored by it. Not here: what the steps are (`runbook::plan::bind`), carrying them out ([`super`]).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use serde_json::{Value, json};
 
 use super::{Driver, now, refused};
+use crate::client::certificates::cfssl;
 use crate::client::kube::{probe, rights};
 use crate::client::wire::permit::{ProbePermit, WritePermit};
 use crate::client::{self, write};
@@ -17,11 +19,10 @@ use crate::fleet::object::ObjectId;
 use crate::fleet::tidbcluster::{Component, TidbCluster};
 use crate::fleet::{Change, Fleet, KubeCluster, ObjectRef, What, rollout};
 use crate::runbook::Observation;
-use crate::runbook::action::Reversibility;
-use crate::runbook::actions::Action;
-use crate::runbook::actions::PatchTidbCluster;
+use crate::runbook::action::{Reversibility, Signer};
 use crate::runbook::actions::merge;
 use crate::runbook::actions::rights::{Need, Reach};
+use crate::runbook::actions::{Action, IssueCa, IssueCertificate, PatchTidbCluster};
 use crate::runbook::image::Image;
 use crate::runbook::language::definition::Runbook;
 use crate::runbook::language::inputs;
@@ -30,7 +31,7 @@ use crate::runbook::plan::digest;
 use crate::runbook::plan::overrule::Accepted;
 use crate::runbook::plan::reads;
 use crate::runbook::plan::rights::needs;
-use crate::runbook::plan::{CheckResult, Plan, Rehearsal};
+use crate::runbook::plan::{CheckResult, Plan, PlannedStep, Rehearsal};
 use crate::runbook::run::Run;
 
 /// What the check is called that rehearses every request on the server.
@@ -86,6 +87,7 @@ impl Driver {
         seen.denied = Some(rights::denied(&self.links, &required).await);
         let mut plan = bind_accepting(&runbook, inputs, &seen, accepted).map_err(|error| error.to_string())?;
         plan.checks.extend(self.second_person(&plan));
+        plan.checks.extend(cfssl_unfit(&plan));
         plan.basis = digest::basis(&plan, &seen);
         plan.document = document;
         plan.checks.extend(
@@ -295,6 +297,18 @@ impl Driver {
             }
         }
     }
+}
+
+/// Why this machine cannot let cfssl sign what the plan has it sign; `None`: nothing shows, or cfssl signs nothing.
+fn cfssl_unfit(plan: &Plan) -> Option<CheckResult> {
+    let folder = |step: &PlannedStep| match &step.action {
+        Action::IssueCa(IssueCa { signer: Signer::Cfssl { folder }, .. })
+        | Action::IssueCertificate(IssueCertificate { signer: Signer::Cfssl { folder }, .. }) => Some(folder.clone()),
+        _ => None,
+    };
+    let folder = plan.steps.iter().filter(|step| !step.already_so).find_map(folder)?;
+    let why = cfssl::unfit(Path::new(&folder))?;
+    Some(refused("cfssl", "This machine can sign with cfssl", why))
 }
 
 /// The PD pods of a KubeCluster that can be asked about its DNS, those of the TidbCluster first; a few. With the name of

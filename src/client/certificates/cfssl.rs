@@ -9,30 +9,27 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
+use rustix::fs::Access;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::io::AsyncReadExt as _;
 
 use crate::client::certificates::signing::{self, Ask, Material};
 use crate::client::plain;
+use crate::files;
 use crate::fleet::certificate::Usage;
 use crate::runbook::actions::issuing;
 
 const LIMIT: Duration = Duration::from_secs(30);
 const OUTPUT_LIMIT: u64 = 1024 * 1024;
+const INSTALL: &str = "install it (Debian: golang-cfssl), or take method builtin";
 
-/// `ca-config.json`: one profile for each way in which the certificates are used.
-pub fn config(days: u32) -> Value {
-    let expiry = format!("{}h", u64::from(days) * 24);
-    let profile = |usages: &[Usage]| {
-        let words = ["signing", "key encipherment"].into_iter().chain(usages.iter().map(|usage| usage.word()));
-        json!({"expiry": expiry, "usages": words.collect::<Vec<_>>()})
-    };
-    json!({"signing": {"default": {"expiry": expiry}, "profiles": {
-        "internal": profile(&[Usage::Server, Usage::Client]),
-        "server": profile(&[Usage::Server]),
-        "client": profile(&[Usage::Client]),
-    }}})
+/// The request of a certificate, or of a CA.
+fn request(ask: &Ask<'_>, is_ca: bool) -> Value {
+    match is_ca {
+        true => issuing::cfssl_authority(ask.common_name, ask.organization, ask.days),
+        false => issuing::cfssl_request(ask.common_name, ask.organization, ask.hosts),
+    }
 }
 
 /// The profile for these uses.
@@ -40,21 +37,15 @@ fn profile(ask: &Ask<'_>) -> &'static str {
     issuing::profile(ask.usages.contains(&Usage::Server), ask.usages.contains(&Usage::Client))
 }
 
-/// The request of a certificate, or of a CA.
-pub fn request(ask: &Ask<'_>, is_ca: bool) -> Value {
-    let mut request = json!({"CN": ask.common_name, "hosts": ask.hosts, "key": {"algo": "ecdsa", "size": 256}});
-    let mut names = serde_json::Map::new();
-    if let Some(organization) = ask.organization {
-        names.insert("O".into(), json!(organization));
+/// Why this machine could not sign with cfssl into this folder, as far as it shows without trying; one sentence.
+pub fn unfit(folder: &Path) -> Option<String> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let there = std::env::split_paths(&path).map(|place| place.join("cfssl"));
+    if !there.into_iter().any(|file| file.is_file() && rustix::fs::access(&file, Access::EXEC_OK).is_ok()) {
+        return Some(format!("cfssl is not in the PATH of this machine: {INSTALL}"));
     }
-    if is_ca {
-        names.extend(issuing::AUTHORITY_SUBJECT.map(|(key, value)| (key.to_owned(), json!(value))));
-        request["ca"] = json!({"expiry": format!("{}h", u64::from(ask.days) * 24)});
-    }
-    if !names.is_empty() {
-        request["names"] = json!([names]);
-    }
-    request
+    let files = files::unmakable(folder).map(|why| format!("the folder for cfssl's files cannot be used: {why}"));
+    files.map(|why| format!("{why}; give another folder"))
 }
 
 /// A new CA. `secret` names its request's file.
@@ -71,9 +62,9 @@ pub async fn certificate(
     secret: &str,
     values: &BTreeMap<String, Vec<u8>>,
 ) -> Result<Material, String> {
-    let config = written(folder, "ca-config.json", &config(ask.days)).await?;
+    let config = written(folder, "ca-config.json", &issuing::cfssl_config(ask.days)).await?;
     let request = written(folder, &format!("{secret}.json"), &request(ask, false)).await?;
-    let failed = |what: &str, error: std::io::Error| format!("{what} cannot be written: {error}");
+    let failed = |what: &str, error: std::io::Error| format!("{what} cannot be written: {}", files::io_words(&error));
     // 0700, and gone with this function.
     let private = tempfile::tempdir().map_err(|error| failed("a temporary folder", error))?;
     let mut files = Vec::new();
@@ -112,7 +103,7 @@ async fn store(file: &Path, bytes: &[u8]) -> std::io::Result<()> {
 /// Writes one of the files that stay; the folder is made for its owner alone when it is not there.
 async fn written(folder: &Path, name: &str, content: &Value) -> Result<PathBuf, String> {
     let file = folder.join(name);
-    let refused = |error: std::io::Error| format!("{} cannot be written: {error}", file.display());
+    let refused = |error: std::io::Error| format!("{} cannot be written: {}", file.display(), files::io_words(&error));
     tokio::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).await.map_err(refused)?;
     store(&file, format!("{content:#}\n").as_bytes()).await.map_err(refused)?;
     Ok(file)
@@ -127,9 +118,8 @@ struct Output {
 async fn cfssl(arguments: &[String]) -> Result<Output, String> {
     let mut command = tokio::process::Command::new("cfssl");
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
-    let mut child = command.spawn().map_err(|error| {
-        format!("cfssl cannot be started ({error}): install it (Debian: golang-cfssl), or take method builtin")
-    })?;
+    let mut child =
+        command.spawn().map_err(|error| format!("cfssl cannot be started ({}): {INSTALL}", files::io_words(&error)))?;
     let (mut out, mut err) = (Vec::new(), Vec::new());
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
     let all = async {
@@ -162,6 +152,8 @@ async fn cfssl(arguments: &[String]) -> Result<Output, String> {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
+
+    use serde_json::json;
 
     use super::*;
     use crate::client::certificates::signing;
@@ -234,7 +226,7 @@ mod tests {
         assert_eq!(profile(&both), "internal");
         assert_eq!(request(&both, false)["hosts"], json!(hosts));
         assert_eq!(profile(&ask(&[], [Usage::Client].into(), 365)), "client");
-        let config = config(365);
+        let config = issuing::cfssl_config(365);
         assert_eq!(config["signing"]["profiles"]["client"]["expiry"], "8760h");
         let usages = json!(["signing", "key encipherment", "server auth", "client auth"]);
         assert_eq!(config["signing"]["profiles"]["internal"]["usages"], usages);

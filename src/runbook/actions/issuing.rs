@@ -1,7 +1,9 @@
 //! The lines with which a person would issue a certificate by hand: openssl, or cfssl where that was chosen, and kubectl.
 //!
-//! Pure text. Every line ends with its files gone again but for cfssl's own. Not here: other actions' lines
-//! ([`crate::runbook::actions::requests`]), issuing (`client::write`).
+//! Pure text. Every line brings along what it needs and ends with its files gone again. Here as well: the files that cfssl takes, for
+//! the run that lets it sign too. Not here: other actions' lines ([`crate::runbook::actions::requests`]), issuing (`client::write`).
+
+use serde_json::{Value, json};
 
 use crate::fleet::ObjectRef;
 use crate::fleet::certificate::Usage;
@@ -33,9 +35,9 @@ pub(in crate::runbook) fn ca(
                 subject(common_name, organization)
             ))
         ),
-        Signer::Cfssl { folder } => format!(
-            "cfssl gencert -initca {} | cfssljson -bare out && mv out.pem tls.crt && mv out-key.pem tls.key",
-            file(folder, &format!("{}.json", target.name))
+        Signer::Cfssl { .. } => format!(
+            "printf %s {} > request.json && cfssl gencert -initca request.json | cfssljson -bare out && mv out.pem tls.crt && mv out-key.pem tls.key",
+            quote(&cfssl_authority(common_name, organization, days).to_string())
         ),
     };
     format!("{ROOM} && {made} && cp tls.crt ca.crt && {})", stored(target, false))
@@ -87,20 +89,51 @@ pub(in crate::runbook) fn certificate(action: &IssueCertificate) -> String {
                 quote(&extensions)
             )
         }
-        Signer::Cfssl { folder } => format!(
-            "cfssl gencert -ca=signer.crt -ca-key=signer.key -config={} -profile={} {} | cfssljson -bare out && mv out.pem tls.crt && mv out-key.pem tls.key",
-            file(folder, "ca-config.json"),
+        Signer::Cfssl { .. } => format!(
+            "printf %s {} > config.json && printf %s {} > request.json && cfssl gencert -ca=signer.crt -ca-key=signer.key -config=config.json -profile={} request.json | cfssljson -bare out && mv out.pem tls.crt && mv out-key.pem tls.key",
+            quote(&cfssl_config(*days).to_string()),
+            quote(&cfssl_request(common_name, organization.as_deref(), hosts).to_string()),
             profile(usages.contains(&Usage::Server), usages.contains(&Usage::Client)),
-            file(folder, &format!("{}.json", target.name))
         ),
     };
     format!("{ROOM} && {} && {made} && {})", fetched.join(" && "), stored(target, replaces.is_some()))
 }
 
-/// One of cfssl's files, as it is found from inside [`ROOM`].
-fn file(folder: &str, name: &str) -> String {
-    let path = quote(&format!("{folder}/{name}"));
-    if folder.starts_with('/') { path } else { format!("\"$OLDPWD\"/{path}") }
+/// cfssl's `ca-config.json`: one profile for each way in which the certificates are used.
+pub fn cfssl_config(days: u32) -> Value {
+    let expiry = format!("{}h", u64::from(days) * 24);
+    let profile = |usages: &[Usage]| {
+        let words = ["signing", "key encipherment"].into_iter().chain(usages.iter().map(|usage| usage.word()));
+        json!({"expiry": expiry, "usages": words.collect::<Vec<_>>()})
+    };
+    json!({"signing": {"default": {"expiry": expiry}, "profiles": {
+        "internal": profile(&[Usage::Server, Usage::Client]),
+        "server": profile(&[Usage::Server]),
+        "client": profile(&[Usage::Client]),
+    }}})
+}
+
+/// cfssl's request of a certificate.
+pub fn cfssl_request(common_name: &str, organization: Option<&str>, hosts: &[String]) -> Value {
+    let names = organization.map(|organization| ("O".to_owned(), json!(organization)));
+    asked_of_cfssl(common_name, hosts, names.into_iter().collect())
+}
+
+/// cfssl's request of a CA.
+pub fn cfssl_authority(common_name: &str, organization: Option<&str>, days: u32) -> Value {
+    let names = organization.map(|organization| ("O".to_owned(), json!(organization))).into_iter();
+    let names = names.chain(AUTHORITY_SUBJECT.map(|(key, value)| (key.to_owned(), json!(value))));
+    let mut request = asked_of_cfssl(common_name, &[], names.collect());
+    request["ca"] = json!({"expiry": format!("{}h", u64::from(days) * 24)});
+    request
+}
+
+fn asked_of_cfssl(common_name: &str, hosts: &[String], names: serde_json::Map<String, Value>) -> Value {
+    let mut request = json!({"CN": common_name, "hosts": hosts, "key": {"algo": "ecdsa", "size": 256}});
+    if !names.is_empty() {
+        request["names"] = json!([names]);
+    }
+    request
 }
 
 /// The profile of cfssl's configuration for these uses.
@@ -133,13 +166,31 @@ fn stored(target: &ObjectRef, replaces: bool) -> String {
 mod tests {
     use super::*;
 
+    /// Before a run nothing lies in cfssl's folder, so the line brings along what it needs.
     #[test]
-    fn files_of_cfssl_are_found_from_the_private_folder() {
-        for (folder, expected) in [("/etc/ca", "/etc/ca/x.json"), ("./my ca", "\"$OLDPWD\"/'./my ca/x.json'")] {
-            assert_eq!(file(folder, "x.json"), expected);
-            let signer = Signer::Cfssl { folder: folder.to_owned() };
-            let line = ca(&ObjectRef::new("east", "db", "x"), "TiDB", None, 30, &signer);
-            assert!(line.contains(&format!("-initca {expected} |")), "{line}");
+    fn a_line_for_cfssl_needs_no_file_that_is_not_there() {
+        let signer = Signer::Cfssl { folder: "./certificates".to_owned() };
+        let target = ObjectRef::new("east", "db", "x");
+        let authority = ca(&target, "TiDB", Some("it's"), 30, &signer);
+        assert!(
+            authority.contains(r#""ca":{"expiry":"720h"}"#) && authority.contains("-initca request.json"),
+            "{authority}"
+        );
+        let issue = IssueCertificate {
+            target: target.clone(),
+            authority: target,
+            common_name: "TiDB".to_owned(),
+            organization: None,
+            hosts: vec!["*.x-pd-peer".to_owned()],
+            usages: [Usage::Client].into(),
+            days: 30,
+            signer,
+            replaces: None,
+        };
+        let line = certificate(&issue);
+        assert!(line.contains("-config=config.json -profile=client request.json"), "{line}");
+        for line in [authority, line] {
+            assert!(!line.contains("certificates/") && line.contains("printf %s '{"), "{line}");
         }
     }
 }

@@ -111,6 +111,12 @@ pub const CASES: &[Case] = &[
         w.more("prod-west-pd-0.prod-west-pd-peer.prod.svc.west.local");
     }),
     // The operator and the CRD.
+    given(
+        &[DEPLOY, UPGRADE],
+        "known-release",
+        "v99.0.0 is no release of TiDB that this tidepilot knows",
+        &[("version", "v99.0.0")],
+    ),
     case(&[DEPLOY, JOIN], "operator-v1", "missing", |w| w.kube().crd = Crd::Missing),
     case(&[DEPLOY, ENABLE, MIGRATE], "operator-known", "could not be read", |w| w.kube().operator_version = None),
     case(&[DEPLOY], "operator-fits-version", "v1.4.7", |w| w.operator("v1.4.7")),
