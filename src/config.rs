@@ -7,6 +7,7 @@ use etcetera::{AppStrategy, AppStrategyArgs};
 use serde::Deserialize;
 
 use crate::files::{self, Allowed, CONFIG_LIMIT, FileError};
+use crate::misread::parser_words;
 
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase", default)]
@@ -67,7 +68,7 @@ impl Config {
                     let (line, column) = error.location().map_or((0, 0), |at| (at.line(), at.column()));
                     format!("line {line}, column {column}: expected another kind of value there (a list, perhaps); what was found is not shown, since it may be a secret")
                 }
-                false => said,
+                false => parser_words(&said),
             }
         })
     }

@@ -13,6 +13,8 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::time::Duration;
 
+use rustix::fs::Access;
+
 /// How long one file may take, on whatever mount it lies.
 pub(crate) const LONGEST: Duration = Duration::from_secs(3);
 /// How long the program at the other end of a pipe may take: `--file <(helm template …)` renders a chart first.
@@ -25,6 +27,64 @@ pub(crate) const KUBECONFIG_LIMIT: u64 = 64 * 1024 * 1024;
 pub(crate) const CONFIG_LIMIT: u64 = 4 * 1024 * 1024;
 /// Names that are looked at in one folder.
 pub(crate) const FOLDER_LIMIT: usize = 10_000;
+
+/// What an error of the operating system says to people: no number of it, and no word that only its makers know.
+pub(crate) fn io_words(error: &io::Error) -> String {
+    let known = match error.kind() {
+        io::ErrorKind::NotFound => "there is no such file or directory",
+        io::ErrorKind::PermissionDenied => "permission is denied",
+        io::ErrorKind::IsADirectory => "it is a directory; expected a file",
+        io::ErrorKind::NotADirectory => "a part of its path is a file and no directory",
+        io::ErrorKind::AlreadyExists => "it is there already",
+        io::ErrorKind::StorageFull => "no space is left on its file system",
+        io::ErrorKind::QuotaExceeded => "the quota of its file system is used up",
+        io::ErrorKind::FileTooLarge => "a limit of this process or of its file system lets no file grow that large",
+        io::ErrorKind::ReadOnlyFilesystem => "its file system is read-only",
+        _ => "",
+    };
+    if !known.is_empty() {
+        return known.to_owned();
+    }
+    let text = error.to_string();
+    text.split_once(" (os error").map_or(text.clone(), |(words, _)| words.to_owned())
+}
+
+/// Why a file cannot be written under this name, as far as that shows before it is tried; one sentence. What takes long to make is
+/// refused before it is made.
+pub(crate) fn unwritable(file: &Path) -> Option<String> {
+    let name = file.display();
+    let may = |path: &Path, how| rustix::fs::access(path, how).is_ok();
+    match std::fs::metadata(file) {
+        Ok(found) if found.is_dir() => Some(format!("{name} is a directory; expected a file")),
+        Ok(_) if !may(file, Access::WRITE_OK) => Some(format!("{name} is there and may not be written")),
+        Ok(_) => None,
+        Err(_) => {
+            let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            unfit_folder(folder)
+        }
+    }
+}
+
+/// Why no file can be made in this directory; one sentence.
+fn unfit_folder(folder: &Path) -> Option<String> {
+    let name = folder.display();
+    match std::fs::metadata(folder) {
+        Ok(found) if !found.is_dir() => Some(format!("{name} is a file; expected a directory")),
+        Ok(_) if rustix::fs::access(folder, Access::WRITE_OK | Access::EXEC_OK).is_err() => {
+            Some(format!("in {name} no file may be made: permission is denied"))
+        }
+        Ok(_) => None,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Some(format!("there is no directory {name}")),
+        Err(error) => Some(format!("{name}: {}", io_words(&error))),
+    }
+}
+
+/// The same for a directory that is made where it is not there: the nearest one above it that is there has to take it.
+pub(crate) fn unmakable(folder: &Path) -> Option<String> {
+    let there = |path: &&Path| path.as_os_str().is_empty() || std::fs::symlink_metadata(path).is_ok();
+    let nearest = folder.ancestors().find(there).filter(|path| !path.as_os_str().is_empty());
+    unfit_folder(nearest.unwrap_or(Path::new(".")))
+}
 
 /// Which kinds of files are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,7 +159,7 @@ pub(crate) async fn read_async(file: PathBuf, allowed: Allowed, limit: u64) -> R
 fn read_here(file: &Path, allowed: Allowed, limit: u64, said: &mpsc::SyncSender<Said>) -> Result<Vec<u8>, FileError> {
     let failed = |error: io::Error| match error.kind() {
         io::ErrorKind::NotFound => FileError::Missing(file.to_owned()),
-        _ => FileError::Unreadable { file: file.to_owned(), why: error.to_string() },
+        _ => FileError::Unreadable { file: file.to_owned(), why: io_words(&error) },
     };
     // Before it is opened: opening a FIFO waits for somebody who writes.
     fit(file, &std::fs::metadata(file).map_err(failed)?, allowed)?;
@@ -232,6 +292,35 @@ mod tests {
             let error = said(file, limit).expect_err("refused");
             assert!(error.contains(text) && error.contains(&file.display().to_string()), "{error}");
         }
+    }
+
+    #[test]
+    fn what_cannot_be_written_is_told_before_it_is_tried_and_in_words() {
+        let dir = tempfile::tempdir().expect("temporary directory");
+        let file = dir.path().join("file");
+        std::fs::write(&file, "").expect("written");
+        let (new, below) = (dir.path().join("new"), file.join("x"));
+        assert_eq!([unwritable(&file), unwritable(&new), unwritable(Path::new("new"))], [None, None, None]);
+        assert_eq!(
+            [unmakable(dir.path()), unmakable(&new.join("a/b")), unmakable(Path::new("a/b"))],
+            [None, None, None]
+        );
+        let far = new.join("x");
+        for (path, refused, text) in [
+            (dir.path(), unwritable(dir.path()), "is a directory; expected a file"),
+            (&*far, unwritable(&far), "there is no directory"),
+            (&*below, unwritable(&below), "is a file; expected a directory"),
+            (&*file, unmakable(&file), "is a file; expected a directory"),
+            (&*below, unmakable(&below), "is a file; expected a directory"),
+        ] {
+            let refused = refused.unwrap_or_else(|| panic!("{}", path.display()));
+            assert!(refused.contains(text), "{refused}");
+        }
+        let errors = [std::fs::write(dir.path(), ""), std::fs::write(&far, ""), std::fs::write(&below, "")];
+        for error in errors.map(|tried| io_words(&tried.expect_err("refused"))) {
+            assert!(error.contains("directory") && !error.contains("os error"), "{error}");
+        }
+        assert_eq!(io_words(&io::Error::from_raw_os_error(5)), "Input/output error");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use clap::Args;
 use color_eyre::eyre::{Result, WrapErr};
 
-use super::shared_options::Connect;
+use super::shared_options::{Connect, new_file, new_folder};
 use super::signals::Signals;
 use super::{USAGE, console, fail, print, screenshots};
 use crate::misread::Misread;
@@ -24,10 +24,10 @@ pub struct DemoArgs {
     #[arg(long)]
     pub serve: bool,
     /// Write the kubeconfig here instead of into a private temporary directory
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = new_file())]
     pub kubeconfig_out: Option<PathBuf>,
     /// Write one JSON line for every request that arrives
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = new_file())]
     pub request_log: Option<PathBuf>,
     /// Fleet to simulate: default, empty, half-migrated, quorum-at-risk, tls, unreachable
     #[arg(long, value_name = "NAME", default_value = "default")]
@@ -49,7 +49,7 @@ pub struct DemoArgs {
     #[arg(long, value_name = "[CONTEXT:]NAMESPACE/POD=127.0.0.1:PORT")]
     pub pd: Vec<PdTunnel>,
     /// Write pictures (SVG) of the console into this folder, as --script takes them, and open none
-    #[arg(long, value_name = "DIR", requires = "script", conflicts_with = "serve")]
+    #[arg(long, value_name = "DIR", requires = "script", conflicts_with = "serve", value_parser = new_folder())]
     pub screenshots: Option<PathBuf>,
     /// What is pressed: `:findings<enter><wait HAZARD><shot findings>`, or @FILE
     #[arg(long, value_name = "KEYS", requires = "screenshots")]
@@ -86,10 +86,10 @@ impl DemoArgs {
 
 /// `120x32`, of a size that a console can be drawn in.
 fn size(text: &str) -> Result<(u16, u16), Misread> {
-    let expected = || Misread::new("COLUMNSxLINES, as 120x32, from 20x5 to 400x200", text);
+    let expected = || Misread::new("COLUMNSxLINES, as 120x32, from 30x6 to 400x200", text);
     let (columns, lines) = text.split_once('x').ok_or_else(expected)?;
     match (columns.parse(), lines.parse()) {
-        (Ok(columns @ 20..=400), Ok(lines @ 5..=200)) => Ok((columns, lines)),
+        (Ok(columns @ 30..=400), Ok(lines @ 6..=200)) => Ok((columns, lines)),
         (_, _) => Err(expected()),
     }
 }

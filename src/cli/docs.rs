@@ -21,7 +21,7 @@ pub fn write(args: &DocsArgs) -> color_eyre::Result<ExitCode> {
     for (name, text) in pages() {
         let file = args.dir.join(name);
         if let Err(why) = std::fs::write(&file, text) {
-            return Ok(fail(&format!("{} cannot be written: {why}", file.display()), 1));
+            return Ok(fail(&format!("{} cannot be written: {}", file.display(), crate::files::io_words(&why)), 1));
         }
     }
     Ok(ExitCode::SUCCESS)

@@ -19,7 +19,8 @@ pub fn begin(file: &Path) -> Result<(), String> {
     let mut options = OpenOptions::new();
     options.create(true).append(true).mode(0o600);
     let opened = crate::files::open_plain(file, &mut options);
-    let opened = opened.map_err(|why| format!("the log {} cannot be written: {why}", file.display()))?;
+    let opened = opened
+        .map_err(|why| format!("the log {} cannot be written: {}", file.display(), crate::files::io_words(&why)))?;
     let lines = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(Mutex::new(opened));
     let ours = Targets::new().with_target("tidepilot", level);
     // A second one in the same process (tests) goes on with the first.

@@ -6,11 +6,11 @@ use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 
-use super::shared_options::Connect;
+use super::shared_options::{Connect, new_file};
 use super::{USAGE, complain, fail, print};
 use crate::app::exit_codes::Exit;
 use crate::files::{self, Allowed};
-use crate::misread::Misread;
+use crate::misread::{Misread, parser_words};
 use crate::report;
 use crate::runbook::plan::Plan;
 use crate::runbook::plan::digest::{digest, fingerprint};
@@ -31,7 +31,7 @@ pub struct PlanArgs {
     #[arg(short, long, value_enum, default_value_t = PlanOutput::Text)]
     output: PlanOutput,
     /// Write the plan as JSON to this file as well, for `run --plan`
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = new_file())]
     out: Option<PathBuf>,
 }
 
@@ -119,13 +119,21 @@ pub(super) fn sealed(plan: &Plan) -> Result<serde_json::Value, serde_json::Error
 /// Longest plan file that is read.
 const LONGEST: u64 = 16 * 1024 * 1024;
 
+/// What a file is not, and what makes one.
+fn no_plan(why: &str) -> String {
+    format!("it is not what `plan --out` writes ({}); write one with `tidepilot plan … --out FILE`", parser_words(why))
+}
+
 /// Reads a plan file back. Refuses one whose content is not what its digest was made of.
 pub fn decode(file: &std::path::Path) -> Result<Plan, String> {
     let bad = |why: String| format!("the plan {} cannot be used: {why}", file.display());
     let text = files::read_text(file, Allowed::PlainOrPipe, LONGEST)
         .map_err(|error| format!("the plan cannot be used: {error}"))?;
     let mut value: serde_json::Value =
-        serde_json::from_str(&text).map_err(|error| bad(in_short(&error.to_string())))?;
+        serde_json::from_str(&text).map_err(|error| bad(no_plan(&in_short(&error.to_string()))))?;
+    if !value.is_object() {
+        return Err(bad(no_plan("it is no object")));
+    }
     let mut take = |name: &str| {
         let taken = value.as_object_mut().and_then(|map| map.shift_remove(name))?;
         taken.as_str().map(ToOwned::to_owned)
@@ -133,7 +141,7 @@ pub fn decode(file: &std::path::Path) -> Result<Plan, String> {
     let seal = take("seal");
     let sealed = fingerprint(&value);
     let Some(noted) = value.get("digest").and_then(serde_json::Value::as_str).map(ToOwned::to_owned) else {
-        return Err(bad("it has no digest; write one with `tidepilot plan … --out FILE`".into()));
+        return Err(bad(no_plan("it has no digest")));
     };
     // A digest of before there were seals covered neither titles nor requests: what was read may not be what was planned.
     let Some(seal) = seal else {
@@ -156,7 +164,7 @@ pub fn decode(file: &std::path::Path) -> Result<Plan, String> {
             return Err(bad(in_short(&why)));
         }
     }
-    let plan: Plan = serde_json::from_value(value).map_err(|error| bad(in_short(&error.to_string())))?;
+    let plan: Plan = serde_json::from_value(value).map_err(|error| bad(in_short(&parser_words(&error.to_string()))))?;
     let found = digest(&plan);
     match noted == found {
         true => Ok(plan),
@@ -181,8 +189,13 @@ pub async fn run(args: &PlanArgs, connect: &Connect) -> color_eyre::Result<ExitC
         Err(sentence) => return Ok(connect.refuse(&sentence, Exit::Refused.code())),
     };
     if let Some(file) = &args.out {
-        files::write_private(file, encode(&plan)? + "\n")
-            .map_err(|error| color_eyre::eyre::eyre!("the plan cannot be written to {}: {error}", file.display()))?;
+        let written = files::write_private(file, encode(&plan)? + "\n");
+        if let Err(error) = written {
+            return Ok(fail(
+                &format!("the plan cannot be written to {}: {}", file.display(), files::io_words(&error)),
+                1,
+            ));
+        }
     }
     print(&match args.output {
         PlanOutput::Text => connect.with_kubeconfig(&report::plan::text(&plan)),

@@ -10,11 +10,11 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::plan::{inputs, pair};
-use super::shared_options::Connect;
+use super::shared_options::{Connect, new_file};
 use super::{USAGE, complain, fail, print};
 use crate::app::exit_codes::Exit;
 use crate::client;
-use crate::files::write_private;
+use crate::files::{io_words, write_private};
 use crate::fleet::ObjectRef;
 use crate::fleet::kubectl::quote;
 use crate::misread::Misread;
@@ -44,7 +44,7 @@ pub struct RbacArgs {
     service_account: Option<Account>,
     /// Ask each KubeCluster for a token of the ServiceAccount, and write a kubeconfig with them to this file, for the Secret of
     /// `run --in`; prints no roles
-    #[arg(long, value_name = "FILE", requires = "service_account")]
+    #[arg(long, value_name = "FILE", requires = "service_account", value_parser = new_file())]
     kubeconfig_out: Option<PathBuf>,
     /// How many hours the tokens are to live; a server may give less
     #[arg(long, value_name = "HOURS", requires = "kubeconfig_out", default_value_t = 24, value_parser = clap::value_parser!(u64).range(1..=720))]
@@ -194,7 +194,7 @@ async fn tokens(args: &RbacArgs, account: &Account, file: &Path, connect: &Conne
         }
     };
     if let Err(error) = write_private(file, text) {
-        return fail(&format!("the kubeconfig cannot be written to {}: {error}", file.display()), 1);
+        return fail(&format!("the kubeconfig cannot be written to {}: {}", file.display(), io_words(&error)), 1);
     }
     let mut out = String::new();
     for (context, end) in ends {

@@ -33,7 +33,8 @@ pub async fn take(
     size: (u16, u16),
     folder: &Path,
 ) -> Result<Vec<String>, String> {
-    let unwritten = |why: std::io::Error| format!("{} cannot be written to: {why}", folder.display());
+    let unwritten =
+        |why: std::io::Error| format!("{} cannot be written to: {}", folder.display(), files::io_words(&why));
     std::fs::create_dir_all(folder).map_err(unwritten)?;
     let (messages, inbox) = mpsc::channel(1024);
     let (effects, todo) = mpsc::channel(64);

@@ -11,9 +11,11 @@ use clap::{Args, Command, ValueEnum};
 use clap_complete::Shell;
 use serde_json::json;
 
+use super::shared_options::new_folder;
 use super::{commands, complain, fail, print};
 use crate::client::now;
 use crate::counted::counted;
+use crate::files::io_words;
 use crate::report;
 use crate::runbook::language::definition::SHIPPED;
 
@@ -50,6 +52,7 @@ enum ShellName {
 #[derive(Args, Debug)]
 pub struct ManArgs {
     /// Folder for the pages; made where it is not there
+    #[arg(value_parser = new_folder())]
     dir: PathBuf,
 }
 
@@ -116,6 +119,7 @@ pub fn completion(args: &CompletionArgs) -> color_eyre::Result<ExitCode> {
 pub fn man(args: &ManArgs) -> color_eyre::Result<ExitCode> {
     let written = std::fs::create_dir_all(&args.dir).and_then(|()| clap_mangen::generate_to(commands(), &args.dir));
     if let Err(why) = written {
+        let why = io_words(&why);
         return Ok(fail(&format!("the manual pages cannot be written into {}: {why}", args.dir.display()), 1));
     }
     let pages = std::fs::read_dir(&args.dir)?.flatten();

@@ -19,8 +19,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("shown", &[]),
     ("counted", &[]),
     ("near", &[]),
-    ("misread", &[]),
-    ("config", &["files"]),
+    ("misread", &["near"]),
+    ("config", &["files", "misread"]),
     ("files", &[]),
     (
         "cli",

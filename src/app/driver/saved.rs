@@ -38,7 +38,7 @@ fn write_in(folder: &std::path::Path, name: &str, text: &str) -> Result<PathBuf,
         match files::write_new(&file, text) {
             Ok(()) => return Ok(file),
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(format!("{}: {error}", file.display())),
+            Err(error) => return Err(format!("{} cannot be written: {}", file.display(), files::io_words(&error))),
         }
     }
     Err("too many files of that name are there already".to_owned())

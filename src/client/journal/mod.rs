@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-use crate::files::{FOLDER_LIMIT, open_plain, shared};
+use crate::files::{self, FOLDER_LIMIT, open_plain, shared};
 use crate::runbook::run::journal_lines::{BadLine, Parsed, decode, encode, line_hash};
 use crate::runbook::run::record::{Event, Record};
 
@@ -43,7 +43,7 @@ pub enum LedgerError {
     NotText { file: PathBuf, why: String },
     #[error("the journal {} belongs to run {found}, expected {expected}; was it copied or renamed?", file.display())]
     Foreign { file: PathBuf, found: String, expected: String },
-    #[error("cannot {verb} {}: {error}", path.display())]
+    #[error("cannot {verb} {}: {}", path.display(), files::io_words(error))]
     Io { verb: &'static str, path: PathBuf, error: io::Error },
     #[error("an earlier write to {} failed, so it takes no more; resume the run to go on", file.display())]
     Broken { file: PathBuf },
@@ -161,13 +161,6 @@ pub fn text(dir: &Path, run: &str) -> Result<String, LedgerError> {
 /// Every journal of a directory, by run; one that cannot be read is listed with the reason. No directory: no runs. Each is
 /// read when its turn comes: there may be thousands.
 pub fn list(dir: &Path) -> impl Iterator<Item = (String, Result<Vec<Record>, LedgerError>)> {
-    let entries = std::fs::read_dir(dir).into_iter().flatten();
-    let mut runs: Vec<String> = entries
-        .filter_map(Result::ok)
-        .take(FOLDER_LIMIT)
-        .filter_map(|entry| Some(entry.file_name().to_str()?.strip_suffix(SUFFIX)?.to_owned()))
-        .collect();
-    runs.sort();
     let mut left = LONGEST_TOGETHER;
     let one = move |run: String| {
         let size = path(dir, &run).ok().and_then(|path| std::fs::metadata(path).ok()).map_or(0, |found| found.len());
@@ -180,7 +173,16 @@ pub fn list(dir: &Path) -> impl Iterator<Item = (String, Result<Vec<Record>, Led
         };
         (run, records)
     };
-    runs.into_iter().map(one)
+    names(dir).into_iter().map(one)
+}
+
+/// The runs of which there is a journal, unread.
+pub fn names(dir: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(dir).into_iter().flatten().filter_map(Result::ok).take(FOLDER_LIMIT);
+    let run = |entry: std::fs::DirEntry| Some(entry.file_name().to_str()?.strip_suffix(SUFFIX)?.to_owned());
+    let mut runs: Vec<String> = entries.filter_map(run).collect();
+    runs.sort();
+    runs
 }
 
 /// Refuses a folder into which others may lay journals: what stands in one is gone on with.

@@ -1,12 +1,12 @@
 //! Why the `with` of a step makes no action.
 
-use crate::misread::Misread;
+use crate::misread::{Misread, parser_words};
 
 /// Why an action is not made. The document is at fault in all of them but [`BadWith::NotSeen`].
 #[derive(Debug, thiserror::Error)]
 pub(in crate::runbook) enum BadWith {
     /// A field is missing, unknown, or of another type.
-    #[error("`with`: {0}")]
+    #[error("`with`: {}", parser_words(&.0.to_string()))]
     Shape(#[from] serde_json::Error),
     #[error(transparent)]
     Misread(#[from] Misread),

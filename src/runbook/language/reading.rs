@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 
 use sha2::{Digest, Sha256};
 
+use crate::misread::parser_words;
 use crate::runbook::actions::ActionName;
 use crate::runbook::language::checks::written_out;
 use crate::runbook::language::definition::{
@@ -211,8 +212,8 @@ fn texts_of(place: &str, value: &serde_json::Value, known: &Known) -> Result<(),
 /// The parser's words with the lines around the place, unless these are longer than anybody reads.
 fn said_of(error: &serde_saphyr::Error) -> String {
     const MOST: usize = 2_000;
-    let said = error.to_string();
-    if said.len() <= MOST { said } else { brief(&error.without_snippet().to_string()) }
+    let said = parser_words(&error.to_string());
+    if said.len() <= MOST { said } else { brief(&parser_words(&error.without_snippet().to_string())) }
 }
 
 /// What a refusal quotes of a document: no more than somebody reads.

@@ -4,6 +4,7 @@
 
 use sha2::{Digest, Sha256};
 
+use crate::misread::parser_words;
 use crate::runbook::run::newer::unknown_field;
 use crate::runbook::run::record::{Event, Record};
 
@@ -56,8 +57,10 @@ pub fn decode(text: &str) -> Result<Parsed, BadLine> {
     while let Some(end) = rest.find('\n') {
         line_number += 1;
         let line = &rest[..end];
-        let bad =
-            |error: serde_json::Error| BadLine::NotARecord { line: line_number, why: in_short(&error.to_string()) };
+        let bad = |error: serde_json::Error| BadLine::NotARecord {
+            line: line_number,
+            why: in_short(&parser_words(&error.to_string())),
+        };
         let record: Record = serde_json::from_str(line).map_err(bad)?;
         tool = record.event.tool().unwrap_or(&tool).to_owned();
         if let Some(field) = unknown_field(&serde_json::from_str(line).map_err(bad)?, &record) {
@@ -104,7 +107,7 @@ mod tests {
     fn a_refusal_is_no_longer_than_a_sentence_whatever_it_found() {
         let line = json!({"seq": 0, "at": "2026-11-29T08:00:00Z", "prev": "", "record": "日本".repeat(50_000)});
         let why = decode(&format!("{line}\n")).expect_err("no record").to_string();
-        assert!(why.len() < 1_200 && why.contains("unknown variant `日本") && why.contains("line 1"), "{why}");
+        assert!(why.len() < 1_200 && why.contains("found `日本") && why.contains("line 1"), "{why}");
     }
 
     #[test]
