@@ -9,6 +9,7 @@ use crate::counted::counted;
 use crate::fleet::kubectl::quote;
 use crate::runbook::action::{Request, Reversibility};
 use crate::runbook::actions::Action;
+use crate::runbook::actions::forward;
 use crate::runbook::actions::requests::manifest;
 use crate::runbook::actions::{CreateObject, UpdatePeerUrl, WayBack};
 use crate::runbook::plan::digest::digest;
@@ -70,12 +71,16 @@ fn lines(plan: &Plan) -> String {
         }
     }
     let no_return = no_return(plan);
+    let shared = shared_function(plan);
+    if let Some((function, steps)) = &shared {
+        let _ = writeln!(out, "\n{}\n     {function}", shared_by(steps));
+    }
     for (number, step) in plan.steps.iter().enumerate() {
         out.push('\n');
         if no_return == Some(number) {
             out.push_str("---- no rollback from here on ----\n");
         }
-        step_text(&mut out, number + 1, step);
+        step_text(&mut out, number + 1, step, shared.is_some());
     }
     let _ = writeln!(out, "\n{}", way_back(plan));
     let _ = writeln!(out, "Digest: sha256:{}", digest(plan));
@@ -107,7 +112,23 @@ fn verdict(plan: &Plan) -> String {
     }
 }
 
-fn step_text(out: &mut String, number: usize, step: &PlannedStep) {
+/// The shell function that the lines by hand of several steps call, and their numbers; `None`: a line stands for itself.
+fn shared_function(plan: &Plan) -> Option<(&str, Vec<usize>)> {
+    let open = plan.steps.iter().enumerate().filter(|(_, step)| !step.already_so);
+    let calls = open.filter_map(|(at, step)| Some((forward::function_and_call(&step.command)?.0, at + 1)));
+    let (functions, steps): (Vec<&str>, Vec<usize>) = calls.unzip();
+    let (first, others) = functions.split_first()?;
+    // With TLS for some and without for others there would be two of one name.
+    (!others.is_empty() && others.iter().all(|other| other == first)).then_some((*first, steps))
+}
+
+fn shared_by(steps: &[usize]) -> String {
+    let numbers: Vec<String> = steps.iter().map(usize::to_string).collect();
+    format!("By hand: steps {} call this function, so define it first in the same shell:", numbers.join(", "))
+}
+
+/// `shared`: the function that its line by hand calls stands above the steps.
+fn step_text(out: &mut String, number: usize, step: &PlannedStep, shared: bool) {
     let mark = if step.already_so {
         "="
     } else if step.action.writes() {
@@ -148,6 +169,7 @@ fn step_text(out: &mut String, number: usize, step: &PlannedStep) {
     }
     // A manifest stands above already, and half of it could not be pasted.
     let by_hand = step.command.lines().next().unwrap_or_default();
+    let by_hand = forward::function_and_call(by_hand).filter(|_| shared).map_or(by_hand, |(_, call)| call);
     let by_hand = by_hand.replace(" -f - <<'EOF'", " -f FILE # the manifest above");
     let _ = writeln!(out, "     by hand  {by_hand}");
     let back = undo(step);
@@ -314,13 +336,17 @@ pub fn markdown(plan: &Plan) -> String {
         let _ = writeln!(out, "| {} | {state} | {} |", cell(&check.id), cell(&told(check)));
     }
     let no_return = no_return(plan);
+    let shared = shared_function(plan);
+    if let Some((function, steps)) = &shared {
+        let _ = write!(out, "\n{}\n\n{}", shared_by(steps), block(function));
+    }
     for (number, step) in plan.steps.iter().enumerate() {
         if no_return == Some(number) {
             out.push_str("\n---\n\n**No rollback from here on.**\n");
         }
         let _ = write!(out, "\n## {}. {}\n\n", number + 1, cell(&step.title));
         let mut lines = String::new();
-        step_text(&mut lines, number + 1, step);
+        step_text(&mut lines, number + 1, step, shared.is_some());
         out.push_str(&block(&lines));
     }
     out

@@ -9,9 +9,8 @@ use crate::counted::counted;
 use crate::hazards::catalogue::{CATALOGUE, Hazard};
 use crate::hazards::{en, zh};
 use crate::runbook::actions::ActionName;
-use crate::runbook::language::definition::{
-    ConfirmAsked, Evidence, Input, InputType, Runbook, SHIPPED, Severity, Step,
-};
+use crate::runbook::language::asked::{Asked, asked};
+use crate::runbook::language::definition::{Evidence, Input, InputType, Runbook, SHIPPED, Severity, Step};
 use crate::runbook::language::holes::{Part, split};
 
 fn shipped() -> Vec<Runbook> {
@@ -69,6 +68,7 @@ pub fn runbook(runbook: &Runbook) -> String {
         let _ = writeln!(out, "| `{}` | {title} | {} | {} |", check.id, cell(&check.fail.en), marks.join("; "));
     }
     out.push_str("\n### Steps\n");
+    let asked = asked(runbook);
     for phase in &runbook.phases {
         let each = match &phase.for_each {
             Some(each) => format!(", for each `{}`", each.name),
@@ -77,18 +77,21 @@ pub fn runbook(runbook: &Runbook) -> String {
         let when = if phase.when.is_some() { " (only where it is needed)" } else { "" };
         let _ = writeln!(out, "\n**{}**{each}{when}\n", filled(&phase.title.en));
         for step in &phase.steps {
-            of_step(&mut out, step);
+            of_step(&mut out, step, asked.get(&step.id).copied().unwrap_or_default());
         }
     }
     out
 }
 
-fn of_step(out: &mut String, step: &Step) {
+fn of_step(out: &mut String, step: &Step, asked: Asked) {
     let why = step.why.as_ref().map_or_else(String::new, |why| format!(" {}", filled(&why.en)));
-    let asks = match step.confirm {
-        ConfirmAsked::None => "",
-        ConfirmAsked::Once | ConfirmAsked::OncePerPhase => " Asks for a yes.",
-        ConfirmAsked::Typed => " Asks for the name, typed.",
+    let asks = match asked {
+        Asked { yes: true, typed: true, .. } => " Asks for a yes, or for the name, typed: its plan says which.",
+        Asked { yes: false, typed: true, nothing: false } => " Asks for the name, typed.",
+        Asked { typed: true, .. } => " May ask for the name, typed.",
+        Asked { yes: true, nothing: false, .. } => " Asks for a yes.",
+        Asked { yes: true, .. } => " May ask for a yes.",
+        Asked { .. } => "",
     };
     let second = if step.approvers > 1 { " A second person approves it." } else { "" };
     let title = filled(&step.title.en);

@@ -64,8 +64,8 @@ pub(in crate::runbook) fn speaks_tls(line: &str) -> bool {
     line.contains("--cacert ")
 }
 
-/// One line that can be pasted: the function and one call of it, in a shell of their own.
-pub(in crate::runbook) fn line(of: &ObjectRef, pod: &str, call: &str, tls: bool) -> String {
+/// The function in one line, with what joins it to a call.
+fn joined(tls: bool) -> String {
     let function = function(tls.then_some(CERTIFICATES));
     let code = function.lines().filter(|line| !line.starts_with('#'));
     let mut joined = String::new();
@@ -74,6 +74,21 @@ pub(in crate::runbook) fn line(of: &ObjectRef, pod: &str, call: &str, tls: bool)
         let open = ["do", "then", "(", "{"].iter().any(|word| line.ends_with(word));
         joined.push_str(if open || line.ends_with('&') { " " } else { "; " });
     }
+    joined
+}
+
+/// A line by hand as the function that it brings along and the call of it, for a list in which the function stands once;
+/// `None`: it brings none along.
+pub fn function_and_call(line: &str) -> Option<(&str, &str)> {
+    let inside = line.strip_prefix('(')?.strip_suffix(')')?;
+    let joined = [false, true].map(joined).into_iter().find(|joined| inside.starts_with(joined))?;
+    let (function, call) = inside.split_at(joined.len());
+    Some((function.trim_end_matches([';', ' ']), call))
+}
+
+/// One line that can be pasted: the function and one call of it, in a shell of their own.
+pub(in crate::runbook) fn line(of: &ObjectRef, pod: &str, call: &str, tls: bool) -> String {
+    let joined = joined(tls);
     let arguments = [&of.context, &of.namespace].map(|text| quote(text)).join(" ");
     format!("({joined}pd {arguments} {} {} {call})", quote(pod), database(None, of))
 }
@@ -83,10 +98,22 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_line_without_the_function_has_no_parts() {
+        for line in ["kubectl get pod", "(umask 077; true)", "pd() ( true )", ""] {
+            assert_eq!(function_and_call(line), None, "{line}");
+        }
+    }
+
+    #[test]
     fn a_line_tells_whether_it_speaks_tls() {
         let of = ObjectRef::new("east", "db", "basic");
         for tls in [true, false] {
-            assert_eq!(speaks_tls(&line(&of, "basic-pd-0", "GET /v2/members", tls)), tls);
+            let line = line(&of, "basic-pd-0", "GET /v2/members", tls);
+            assert_eq!(speaks_tls(&line), tls);
+            let (function, call) = function_and_call(&line).expect("it brings the function along");
+            assert!(function.starts_with("pd() (") && function.ends_with(')'), "{function}");
+            assert!(call.starts_with("pd east db basic-pd-0 ") && call.ends_with(" GET /v2/members"), "{call}");
+            assert_eq!(format!("({function}; {call})"), line);
         }
     }
 }

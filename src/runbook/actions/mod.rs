@@ -11,7 +11,7 @@ mod copy_secret;
 mod create_object;
 pub(super) mod danger;
 mod delete_object;
-pub(super) mod forward;
+pub mod forward;
 #[cfg(test)]
 mod golden;
 mod issue_ca;

@@ -165,7 +165,7 @@ impl Tally {
 }
 
 /// Every input given, and only those that are not optional.
-fn inputs(runbook: &Runbook) -> Vec<BTreeMap<String, String>> {
+pub(super) fn inputs(runbook: &Runbook) -> Vec<BTreeMap<String, String>> {
     let give = |optional: bool| -> BTreeMap<String, String> {
         let wanted = runbook.inputs.iter().filter(|input| optional || !input.optional);
         wanted

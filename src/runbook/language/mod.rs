@@ -1,6 +1,7 @@
 //! How a runbook is written: the YAML document, the expressions in it and what they may cost, inputs, the lint, the
 //! JSON Schema. Not here: what expressions see ([`super::facts`]), what steps do ([`super::actions`]).
 
+pub mod asked;
 pub mod checks;
 pub mod cost;
 pub mod definition;

@@ -95,7 +95,10 @@ fn lacks(wanted: &Wanted, first: &str, approval: &Approval) -> Option<String> {
         ));
     };
     if (step, approval.attempt) != (&wanted.step, wanted.attempt) {
-        return Some(format!("{object} is for attempt {} of {step}, not for this", approval.attempt));
+        return Some(format!(
+            "{object} of {user} approved attempt {} of {step}, and what is asked for now is attempt {} of {}: an approval is for one attempt of one step, so {user} approves this one too",
+            approval.attempt, wanted.attempt, wanted.step
+        ));
     }
     if let Some(field) = &approval.unknown {
         return Some(format!("{object} has {field:?}, which this version does not know, so it does not count"));
@@ -118,7 +121,9 @@ fn lacks(wanted: &Wanted, first: &str, approval: &Approval) -> Option<String> {
         return Some("the question is not in the journal yet".to_owned());
     };
     if approval.question.as_ref() != Some(question) {
-        return Some(format!("{object} does not answer this question but another one, so it does not count"));
+        return Some(format!(
+            "{object} answers a question that was put before and has been put anew since, so it does not count; {user} looks again and approves anew"
+        ));
     }
     let oldest = asked.checked_sub(SKEW).unwrap_or(*asked);
     match approval.created {

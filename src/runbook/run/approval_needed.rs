@@ -156,9 +156,15 @@ mod tests {
             (approval("ann"), "does not count twice"),
             (Approval { plan: "q".into(), ..approval("bob") }, "another plan"),
             (Approval { step: None, question: None, ..approval("bob") }, "by an earlier tidepilot"),
-            (Approval { step: Some("set[b]".into()), ..approval("bob") }, "is for attempt 1 of set[b]"),
-            (Approval { attempt: 2, ..approval("bob") }, "is for attempt 2 of set[a]"),
-            (Approval { question: Some("older".into()), ..approval("bob") }, "does not answer this question"),
+            (
+                Approval { step: Some("set[b]".into()), ..approval("bob") },
+                "approved attempt 1 of set[b], and what is asked for now is attempt 1 of set[a]",
+            ),
+            (
+                Approval { attempt: 2, ..approval("bob") },
+                "approved attempt 2 of set[a], and what is asked for now is attempt 1",
+            ),
+            (Approval { question: Some("older".into()), ..approval("bob") }, "answers a question that was put before"),
             (Approval { created: Some(at("2026-11-27T09:57:00Z")), ..approval("bob") }, "is older"),
             (Approval { created: None, ..approval("bob") }, "does not say when"),
             (Approval { named_by: NamedBy::Kubeconfig, ..approval("bob") }, "not the API server's own answer"),
