@@ -159,6 +159,9 @@ impl App {
         }
         let signs = if self.options.ascii { ("<...>", "missing there") } else { ("⟨…⟩", "missing there") };
         lines.push(signs);
+        if scope == Scope::Matrix {
+            lines.push(("one cluster?", "all one? f explains"));
+        }
         lines
     }
 

@@ -24,6 +24,19 @@ pub enum Level {
 }
 
 impl Level {
+    pub const ALL: [Level; 5] = [Level::Good, Level::Working, Level::Bad, Level::Unknown, Level::Done];
+
+    /// What its sign says, for the help.
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Level::Good => "well",
+            Level::Working => "under way, or a risk",
+            Level::Bad => "wrong",
+            Level::Unknown => "not seen, not known",
+            Level::Done => "over",
+        }
+    }
+
     pub fn is_fault(self) -> bool {
         matches!(self, Level::Bad | Level::Working | Level::Unknown)
     }

@@ -163,7 +163,10 @@ pub fn help(app: &App, scope: Scope, theme: Theme, body: Rect) -> (Vec<Line<'sta
         keys => keys.iter().map(|name| theme.key(name)).collect::<Vec<_>>().join(" "),
     };
     let entries = || groups.iter().flat_map(|(_, entries)| entries);
-    let lines = app.help_lines(scope);
+    let mut lines = app.help_lines(scope);
+    if scope.is_view() {
+        lines.extend(Level::ALL.map(|level| (theme.glyph(level), level.meaning())));
+    }
     let of_lines = lines.iter().map(|(line, _)| width(line));
     let keys = entries().map(|(keys, _)| width(&keys_of(keys))).chain(of_lines).max().unwrap_or(0).min(14);
     let of_lines = lines.iter().map(|(_, about)| about.len());
@@ -194,7 +197,8 @@ pub fn help(app: &App, scope: Scope, theme: Theme, body: Rect) -> (Vec<Line<'sta
     let mut lines = Vec::with_capacity(height + 1);
     let own = app.view().spec().help;
     if !own.is_empty() {
-        lines.push(Line::from(span(format!(" {own}"), theme.style(Role::Dim))));
+        let own = wrap(own, usize::from(body.width).saturating_sub(6)).into_iter();
+        lines.extend(own.map(|line| Line::from(span(format!(" {line}"), theme.style(Role::Dim)))));
     }
     for row in 0..height {
         let mut spans = vec![Span::raw(" ")];
@@ -211,15 +215,21 @@ pub fn help(app: &App, scope: Scope, theme: Theme, body: Rect) -> (Vec<Line<'sta
     (lines, if area.height >= 3 { area } else { inner })
 }
 
-/// Blocks below each other in so many columns; a block is not torn apart where it fits into one.
+/// Blocks below each other in at most so many columns, as low as that can be; no block is torn apart.
 fn in_columns(blocks: Vec<Vec<Line<'static>>>, columns: usize, one: usize) -> Vec<Vec<Line<'static>>> {
+    let fits = |used: usize, block: &[Line<'static>], most: usize| used == 0 || used + 1 + block.len() <= most;
+    let needed = |most: usize| {
+        blocks.iter().fold((1, 0), |(columns, used), block| match fits(used, block, most) {
+            true => (columns, used + usize::from(used > 0) + block.len()),
+            false => (columns + 1, block.len()),
+        })
+    };
     let all: usize = blocks.iter().map(|block| block.len() + 1).sum();
-    let most = all.div_ceil(columns);
+    let most = (all / columns.max(1)..all).find(|most| needed(*most).0 <= columns).unwrap_or(all);
     let mut filled: Vec<Vec<Line<'static>>> = vec![Vec::new()];
     for block in blocks {
         let last = filled.len() - 1;
-        let begin = !filled[last].is_empty() && filled[last].len() + block.len() / 2 > most && filled.len() < columns;
-        if begin {
+        if !fits(filled[last].len(), &block, most) {
             filled.push(block);
             continue;
         }

@@ -1,6 +1,6 @@
 //! Face 1: the interactive console. Reads `&App`, draws a frame; [`terminal`] is the loop around it.
 //!
-//! [`draw`] is pure: same state, same frame, at any size down to one cell. Not here: what keys do (`app`), acting on
+//! [`draw`] is pure: same state, same frame, at any size down to one cell ([`small`]). Not here: what keys do (`app`), acting on
 //! the world (`app::driver`).
 //!
 //! Neighbours: [`theme`] (glyph, word and colour of a status), [`text`] and [`table`] (fitting), then one file per view.
@@ -34,6 +34,7 @@ pub mod saved;
 pub mod script;
 mod search;
 mod sheet;
+mod small;
 pub mod spots;
 mod svg;
 mod table;
@@ -89,11 +90,15 @@ pub fn draw(app: &App, frame: &mut Frame<'_>) {
 /// The same, and notes what lies where.
 pub fn draw_noting(app: &App, frame: &mut Frame<'_>, spots: &mut Spots) {
     let area = frame.area();
-    spots.question = app.question();
+    spots.question = None;
     if area.is_empty() {
         return;
     }
     let theme = Theme::new(&app.options);
+    if small::is_small(area) {
+        return small::draw(app, theme, frame, area);
+    }
+    spots.question = app.question();
     let parts = parts(area);
     header::draw(app, theme, frame, parts.header, spots);
     let rows = app.rows();

@@ -198,6 +198,23 @@ fn any_size_is_survived() {
     }
 }
 
+/// Where nothing fits that a person could decide by, that is said, and no piece of a view stands beside it.
+#[test]
+fn a_terminal_that_is_too_small_says_so() {
+    for (name, words) in [("overview", ""), ("help", ""), ("run", "a question waits"), ("gate", "a question waits")] {
+        let mut app = scene(name, options());
+        for (width, height) in [(20, 5), (29, 40), (200, 5)] {
+            let shown = text(&draw(&mut app, width, height));
+            let flat = shown.split_whitespace().collect::<Vec<_>>().join(" ");
+            let wanted = format!("terminal too small: {width}x{height}, needs 30x6 {words}");
+            assert!(flat.starts_with(wanted.trim_end()), "{name}: {shown}");
+            assert!(!shown.contains("pd-0") && !shown.contains("read-write"), "{name}: {shown}");
+        }
+        let shown = text(&draw(&mut app, 30, 6));
+        assert!(!shown.contains("too small"), "{name}: {shown}");
+    }
+}
+
 #[test]
 fn nothing_from_a_cluster_reaches_the_terminal_as_control() {
     for keys in

@@ -15,7 +15,7 @@ pub const SPEC: ViewSpec = ViewSpec {
     rows,
     empty: "Nothing is found, and nothing is hidden from here.",
     faults: false,
-    help: "the header counts the rows that say wrong: what is broken now; the others are risks, and what is not seen",
+    help: "the header counts the rows that say wrong: what is broken now; the others are risks. unknown: not decided, since what it takes was not seen; unseen: could not be seen, and is never taken for healthy; expected: an open run accounts for it",
     ..LIST
 };
 
