@@ -24,12 +24,12 @@ use crate::runbook::run::view::Shown;
 /// The journal is not as it was written.
 const NOT_WHOLE: u8 = 2;
 
-#[derive(Debug, Subcommand)]
+#[derive(Clone, Debug, Subcommand)]
 pub enum AuditCommand {
     /// Whether the journal is as it was written; exit 0 whole, 2 not, 4 unreadable
     #[command(after_help = manual::RUNS_VERIFY)]
     Verify {
-        /// Name of the run (`tidepilot runs list`)
+        /// Name of the run (`tidepilot runs list`), or its beginning or last part where that is one run's alone
         id: String,
         /// Hash of a line noted earlier
         #[arg(long, value_name = "HASH")]
@@ -38,15 +38,23 @@ pub enum AuditCommand {
     /// One Markdown document: who, what, when, each request and its evidence
     #[command(after_help = manual::RUNS_REPORT)]
     Report {
-        /// Name of the run (`tidepilot runs list`)
+        /// Name of the run (`tidepilot runs list`), or its beginning or last part where that is one run's alone
         id: String,
     },
     /// What is left, as a shell script with kubectl and curl
     #[command(after_help = manual::RUNS_REMAINING)]
     Remaining {
-        /// Name of the run (`tidepilot runs list`)
+        /// Name of the run (`tidepilot runs list`), or its beginning or last part where that is one run's alone
         id: String,
     },
+}
+
+impl AuditCommand {
+    /// The run that it is about.
+    pub fn run_mut(&mut self) -> &mut String {
+        let (AuditCommand::Verify { id, .. } | AuditCommand::Report { id } | AuditCommand::Remaining { id }) = self;
+        id
+    }
 }
 
 pub async fn run(command: &AuditCommand, folder: &Path, connect: &Connect) -> ExitCode {

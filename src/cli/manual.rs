@@ -2,6 +2,7 @@
 //! the manual pages are made of the same.
 
 use crate::app::exit_codes::Exit;
+use crate::report::legend::{self, Face};
 
 /// Exit codes of everything that drives a run.
 fn run_codes() -> String {
@@ -12,6 +13,11 @@ fn run_codes() -> String {
 /// Exit codes of a run with examples.
 pub fn run(examples: &str) -> String {
     format!("{}\n\n{examples}", run_codes())
+}
+
+/// The help's end of a command that prints words in capitals.
+pub fn with_words(face: Face, rest: &str) -> String {
+    format!("{}\n\n{rest}", legend::words(face))
 }
 
 pub const TOP: &str = "Exit codes are in the help of each command; 64: the command line cannot be read.\nFiles: $XDG_CONFIG_HOME/tidepilot/config.yaml, …/tidepilot/runbooks/*.yaml; journals in $XDG_STATE_HOME/tidepilot/runs.\n\nExamples:\n  tidepilot                  the console over every context of the kubeconfig; ? lists its keys\n  tidepilot --read-only      the same, with every write refused\n  tidepilot demo             the console on a simulated fleet";

@@ -16,6 +16,7 @@ mod in_job;
 mod job;
 mod log_file;
 mod manual;
+mod meant;
 mod monitor;
 mod network_prerequisites;
 mod notify;
@@ -24,6 +25,7 @@ mod rbac;
 mod render;
 mod repeat;
 mod run;
+mod run_names;
 mod runbook;
 mod runs;
 mod schema;
@@ -34,15 +36,16 @@ mod shell;
 mod signals;
 mod status;
 
+use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::process::ExitCode;
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
-use clap::error::{ContextKind, ContextValue};
 use clap::{CommandFactory as _, Parser, Subcommand};
 use tokio::signal::unix::SignalKind;
 
-use crate::runbook::language::definition::SHIPPED;
+use crate::files::io_words;
+use crate::report::legend::Face;
 use crate::shown::Shown;
 
 /// Exit code of wrong usage.
@@ -70,13 +73,13 @@ enum Command {
     #[command(after_help = manual::DEMO)]
     Demo(demo::DemoArgs),
     /// Show the health of every KubeCluster and Database, once or with --watch
-    #[command(after_help = manual::STATUS)]
+    #[command(after_help = manual::with_words(Face::Status, manual::STATUS))]
     Status(status::StatusArgs),
     /// What is wrong or risky in the fleet, or in YAML before it is applied (--file)
-    #[command(after_help = manual::CHECK)]
+    #[command(after_help = manual::with_words(Face::Check, manual::CHECK))]
     Check(check::CheckArgs),
     /// List interrupted work, and the command that finishes or undoes it
-    #[command(after_help = manual::DIAGNOSE)]
+    #[command(after_help = manual::with_words(Face::Diagnose, manual::DIAGNOSE))]
     Diagnose(diagnose::DiagnoseArgs),
     /// What a runbook would do, before anything is sent
     #[command(after_help = manual::PLAN)]
@@ -129,12 +132,6 @@ pub fn commands() -> clap::Command {
     Cli::command()
 }
 
-/// The shipped runbook that somebody has typed in the place of a command.
-fn runbook_for_command(error: &clap::Error) -> Option<&'static str> {
-    let Some(ContextValue::String(typed)) = error.get(ContextKind::InvalidSubcommand) else { return None };
-    SHIPPED.iter().map(|(id, _)| *id).find(|id| id == typed)
-}
-
 /// Parses the arguments, runs the command and gives its exit code.
 #[expect(clippy::too_many_lines, reason = "one arm for each command")]
 pub fn main() -> ExitCode {
@@ -144,15 +141,15 @@ pub fn main() -> ExitCode {
             if error.use_stderr() {
                 // It repeats what was typed, which may have come from anywhere.
                 note(&error.render().to_string());
-                if let Some(runbook) = runbook_for_command(&error) {
-                    note(&format!("\n{runbook} is a runbook: `tidepilot run {runbook}`\n"));
+                if let Some(meant) = meant::meant(&error, &commands()) {
+                    note(&format!("\n{meant}\n"));
                 }
                 return ExitCode::from(USAGE);
             }
             let printed = error.print().and_then(|()| std::io::stdout().flush());
             return match printed {
                 Err(why) if why.kind() != std::io::ErrorKind::BrokenPipe => {
-                    fail(&format!("what was to be printed could not be written: {why}"), 1)
+                    fail(&format!("what was to be printed could not be written: {}", io_words(&why)), 1)
                 }
                 Ok(()) | Err(_) => ExitCode::SUCCESS,
             };
@@ -234,7 +231,7 @@ fn print(text: &str) {
         && error.kind() != std::io::ErrorKind::BrokenPipe
     {
         // Only the first reason counts.
-        let _ = UNWRITTEN.set(error.to_string());
+        let _ = UNWRITTEN.set(io_words(&error));
     }
 }
 
@@ -249,6 +246,14 @@ fn note(text: &str) {
 fn complain(text: &str) {
     let text = Shown::new(text);
     let _ = writeln!(std::io::stderr().lock(), "tidepilot: {}", text.as_str());
+}
+
+/// The same, once for each sentence: what a look says, the next look of a watch need not say again.
+fn complain_once(text: &str) {
+    static SAID: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+    if SAID.lock().unwrap_or_else(PoisonError::into_inner).insert(text.to_owned()) {
+        complain(text);
+    }
 }
 
 fn fail(text: &str, code: u8) -> ExitCode {

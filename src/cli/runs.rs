@@ -2,7 +2,7 @@
 //! clusters.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use super::face::{FaceArgs, drive, finish};
 use super::in_job::InArgs;
 use super::run::SharingArgs;
 use super::shared_options::Connect;
-use super::{USAGE, complain, fail, manual, print};
+use super::{USAGE, complain, fail, manual, print, run_names};
 use crate::app::driver::open_work::OpenWork;
 use crate::app::driver::telling::RunTeller;
 use crate::app::driver::{Driver, journals};
@@ -32,7 +32,7 @@ pub struct RunsArgs {
     command: RunsCommand,
 }
 
-#[derive(Debug, Subcommand)]
+#[derive(Clone, Debug, Subcommand)]
 enum RunsCommand {
     /// Every journal on this machine, newest first, and the open runs found in the clusters
     #[command(after_help = manual::RUNS_LIST)]
@@ -44,7 +44,7 @@ enum RunsCommand {
     /// One journal, record by record
     #[command(after_help = manual::RUNS_SHOW)]
     Show {
-        /// Name of the run (`tidepilot runs list`)
+        /// Name of the run (`tidepilot runs list`), or its beginning or last part where that is one run's alone
         id: String,
         /// Form of the output; json: the records, one a line
         #[arg(short, long, value_enum, default_value_t = ShowOutput::Text)]
@@ -58,7 +58,7 @@ enum RunsCommand {
     /// Go on with an open run: try again, or as chosen
     #[command(after_help = manual::run(manual::RUNS_RESUME))]
     Resume {
-        /// Name of the run (`tidepilot runs list`)
+        /// Name of the run (`tidepilot runs list`), or its beginning or last part where that is one run's alone
         id: String,
         /// This step was done by hand: verify it and go on
         #[arg(long, value_name = "STEP", conflicts_with = "skip")]
@@ -79,7 +79,7 @@ enum RunsCommand {
     /// Put back what a run sent, the newest first, as far as it is reversible
     #[command(after_help = manual::run(manual::RUNS_UNDO))]
     Undo {
-        /// Name of the run (`tidepilot runs list`)
+        /// Name of the run (`tidepilot runs list`), whole
         id: String,
         #[command(flatten)]
         sharing: SharingArgs,
@@ -89,7 +89,7 @@ enum RunsCommand {
     /// Give an open run up as it stands; says what is left half done
     #[command(after_help = manual::run(manual::RUNS_ABANDON))]
     Abandon {
-        /// Name of the run (`tidepilot runs list`)
+        /// Name of the run (`tidepilot runs list`), whole
         id: String,
         /// Why it is given up; kept in the journal
         #[arg(long, value_name = "TEXT")]
@@ -102,7 +102,7 @@ enum RunsCommand {
     /// Approve, as a second person, the step that an open run waits with (`approvers: 2`)
     #[command(after_help = manual::RUNS_APPROVE)]
     Approve {
-        /// Name of the run (`tidepilot runs list`)
+        /// Name of the run (`tidepilot runs list`), whole
         id: String,
         /// Answer the question without asking; never one that wants a text typed
         #[arg(long)]
@@ -114,7 +114,7 @@ enum RunsCommand {
     /// Go on with an open run of somebody else (or of another machine), once no process drives it
     #[command(after_help = manual::run(manual::RUNS_TAKE_OVER))]
     TakeOver {
-        /// Name of the run (`tidepilot runs list`)
+        /// Name of the run (`tidepilot runs list`), whole
         id: String,
         #[command(flatten)]
         face: FaceArgs,
@@ -133,12 +133,33 @@ enum ShowOutput {
     Json,
 }
 
+impl RunsCommand {
+    /// The same with the whole name of its run. `Err`: a part of a name that fits several, or where only a whole one will do.
+    fn of_whole_name(&self, folder: &Path) -> Result<Self, String> {
+        let mut command = self.clone();
+        match &mut command {
+            RunsCommand::Show { id, .. } | RunsCommand::Resume { id, .. } => *id = run_names::whole(folder, id)?,
+            RunsCommand::Audit(audit) => *audit.run_mut() = run_names::whole(folder, audit.run_mut())?,
+            RunsCommand::Undo { id, .. } => run_names::only_whole(folder, id, "undo")?,
+            RunsCommand::Abandon { id, .. } => run_names::only_whole(folder, id, "abandon")?,
+            RunsCommand::TakeOver { id, .. } => run_names::only_whole(folder, id, "take-over")?,
+            // Whoever approves has no journal of the run.
+            RunsCommand::Approve { .. } | RunsCommand::List { .. } => {}
+        }
+        Ok(command)
+    }
+}
+
 pub async fn run(args: &RunsArgs, connect: &Connect) -> color_eyre::Result<ExitCode> {
     let folder = match connect.runs() {
         Ok(folder) => folder,
         Err(sentence) => return Ok(fail(&sentence, USAGE)),
     };
-    match &args.command {
+    let command = match args.command.of_whole_name(&folder) {
+        Ok(command) => command,
+        Err(sentence) => return Ok(fail(&sentence, USAGE)),
+    };
+    match &command {
         RunsCommand::List { output } => list(*output, folder, connect).await,
         RunsCommand::Show { id, output, follow: true } => grown(id, *output, folder, connect).await,
         RunsCommand::Show { id, output, follow: false } => show(id, *output, folder, connect).await,

@@ -1,18 +1,20 @@
 //! Options that every command shares: which clusters, and whether they may be written to. The commands are in [`super`].
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
+use clap::builder::{PathBufValueParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 
-use super::complain;
+use super::{complain, complain_once};
 use crate::app::driver::Driver;
 use crate::app::driver::open_work::OpenWork;
 use crate::app::driver::runbook_catalog::{Lang, RunbookCatalog};
 use crate::client::Links;
 use crate::client::kube::targets::{ConnectOptions, PdAccess, PdTlsFiles, targets, unknown_contexts};
 use crate::config::{self, Config};
-use crate::files::{is_sticky, shared};
+use crate::files::{is_sticky, shared, unmakable, unwritable};
 use crate::fleet::Fleet;
 use crate::fleet::kubectl::quote;
 use crate::misread::Misread;
@@ -220,6 +222,8 @@ impl Connect {
                 }
             },
             notice: (!self.on_screen).then_some(complain),
+            // For a person who waits; a script's errors are mailed to somebody, and this is none.
+            awaited: (!self.on_screen && std::io::stderr().is_terminal()).then_some(complain_once),
             ..ConnectOptions::default()
         };
         let targets = targets(&options).map_err(|error| error.to_string())?;
@@ -278,6 +282,16 @@ impl Connect {
             None => Ok(runs),
         }
     }
+}
+
+/// Reads the name of a file that is to be written: where that cannot be, it is told before anything is looked at.
+pub(super) fn new_file() -> impl TypedValueParser<Value = PathBuf> {
+    PathBufValueParser::new().try_map(|file| unwritable(&file).map_or(Ok(file), Err))
+}
+
+/// The same of a folder for files, which is made where it is not there.
+pub(super) fn new_folder() -> impl TypedValueParser<Value = PathBuf> {
+    PathBufValueParser::new().try_map(|folder| unmakable(&folder).map_or(Ok(folder), Err))
 }
 
 /// Reads `CONTEXT/NAMESPACE`: `arn:aws:eks:eu-west-1:1:cluster/east/prod`. A context may have slashes of its own, a namespace

@@ -6,6 +6,7 @@
 pub mod approvals;
 pub mod approve;
 pub mod check;
+pub mod legend;
 pub mod markdown;
 pub mod metrics;
 pub mod network_prerequisites;

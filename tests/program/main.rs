@@ -36,3 +36,4 @@ mod signals;
 mod spanning;
 mod stops;
 mod two_people;
+mod words;

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use futures::future::join_all;
 
+use crate::client::kube::awaited::Awaited;
 use crate::client::kube::gaps::{Facts, Gaps};
 use crate::client::kube::kept::Stamp;
 use crate::client::kube::resources::{self, Kind};
@@ -54,16 +55,20 @@ impl Links {
         contexts: Option<&BTreeSet<String>>,
         depth: Depth,
     ) -> Vec<Change> {
-        let wanted = self.iter().filter(|link| contexts.is_none_or(|contexts| contexts.contains(link.context())));
-        let tasks: Vec<_> = wanted
+        let wanted = || self.iter().filter(|link| contexts.is_none_or(|contexts| contexts.contains(link.context())));
+        let awaited = Awaited::of(wanted().map(|link| link.context()));
+        let tasks: Vec<_> = wanted()
             .map(|link| {
                 let (link, shared) = (Arc::clone(link), Arc::clone(link));
                 // A task of its own: a panic over one context's strange data stays with that context.
                 (shared, tokio::spawn(agent::inherited(async move { look_at(&link, depth).await })))
             })
             .collect();
+        let awaited = &awaited;
         let looks = tasks.into_iter().map(|(link, task)| async move {
-            match Owned(task).join().await {
+            let ended = Owned(task).join().await;
+            awaited.answered(link.context());
+            match ended {
                 Ok(changes) => changes,
                 Err(_) => vec![
                     configured(&link),
@@ -71,7 +76,11 @@ impl Links {
                 ],
             }
         });
-        join_all(looks).await.into_iter().flatten().collect()
+        let options = self.iter().next().map(|link| link.options());
+        let longest = options.map(|options| options.limits.look + options.limits.pd).unwrap_or_default();
+        // A run looks again and again, and tells itself what it waits for.
+        let tell = options.and_then(|options| options.awaited).filter(|_| depth == Depth::Whole);
+        awaited.during(tell, longest, join_all(looks)).await.into_iter().flatten().collect()
     }
 }
 

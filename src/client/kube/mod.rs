@@ -1,6 +1,7 @@
 //! What is asked of Kubernetes API servers: kubeconfig and credentials, one look and a long one (watch), rights, probe pods.
 //! Not here: connecting and sending ([`crate::client::wire::link`]), writing ([`crate::client::write`]), PD behind its pods ([`crate::client::pd`]).
 
+mod awaited;
 pub mod closeup;
 pub(super) mod connect_error;
 pub(super) mod credentials;

@@ -32,6 +32,8 @@ pub struct ConnectOptions {
     pub limits: Limits,
     /// Told, in one sentence, when a look takes longer because something is waited for.
     pub notice: Option<fn(&str)>,
+    /// Told, in one sentence, which contexts a look still waits for: where a person waits with it.
+    pub awaited: Option<fn(&str)>,
 }
 
 /// How PD is asked.
