@@ -306,7 +306,8 @@ fn put<T: PartialEq>(place: &mut T, value: T) -> bool {
     moved
 }
 
-fn in_namespace<'a, 'n, T>(
+/// What is in one namespace, without a walk through all others.
+pub fn in_namespace<'a, 'n, T>(
     all: &'a BTreeMap<ObjectKey, T>,
     namespace: &'n str,
 ) -> impl Iterator<Item = (&'a ObjectKey, &'a T)> + use<'a, 'n, T> {

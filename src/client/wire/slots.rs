@@ -9,7 +9,17 @@ use crate::fleet::ObjectKey;
 
 /// The tunnels that are kept open for reading, one per pod.
 #[derive(Default)]
-pub(in crate::client) struct Slots(Mutex<BTreeMap<ObjectKey, Arc<tokio::sync::Mutex<Slot>>>>);
+pub(in crate::client) struct Slots(Mutex<Kept>);
+
+#[derive(Default)]
+struct Kept {
+    slots: BTreeMap<ObjectKey, Arc<tokio::sync::Mutex<Slot>>>,
+    /// When those that nobody asks any more were dropped last.
+    swept: Option<jiff::Timestamp>,
+}
+
+/// Between two times of dropping what nobody asks any more: of a thousand pods each asking would walk through all.
+const SWEEP: jiff::SignedDuration = jiff::SignedDuration::from_secs(5);
 
 /// One pod's place: empty, or a tunnel to the pod with this uid.
 #[derive(Default)]
@@ -25,9 +35,13 @@ impl Slots {
     /// The slot of one pod; a new uid empties it. Slots of pods that nobody asks any more are dropped.
     pub async fn of(&self, pod: &ObjectKey, uid: &str) -> tokio::sync::OwnedMutexGuard<Slot> {
         let slot = {
-            let mut slots = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            slots.retain(|key, slot| key == pod || slot.try_lock().map_or(true, |slot| slot.recent()));
-            Arc::clone(slots.entry(pod.clone()).or_default())
+            let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let now = now();
+            if kept.swept.is_none_or(|swept| now.duration_since(swept) >= SWEEP) {
+                kept.swept = Some(now);
+                kept.slots.retain(|key, slot| key == pod || slot.try_lock().map_or(true, |slot| slot.recent()));
+            }
+            Arc::clone(kept.slots.entry(pod.clone()).or_default())
         };
         let mut slot = slot.lock_owned().await;
         slot.before = slot.used.replace(now());
@@ -43,8 +57,8 @@ impl Slots {
     /// Closes so many of the tunnels that nobody uses just now, the longest unused ones first: a pod that is asked every few
     /// seconds keeps its own. How many there were.
     pub fn let_go(&self, count: usize) -> usize {
-        let slots = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let free = slots.values().filter_map(|slot| slot.try_lock().ok());
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let free = kept.slots.values().filter_map(|slot| slot.try_lock().ok());
         let mut idle: Vec<_> = free.filter(|slot| slot.tunnel.is_some()).collect();
         idle.sort_by_key(|slot| slot.used);
         idle.into_iter().take(count).map(|mut slot| slot.tunnel = None).count()

@@ -184,6 +184,8 @@ struct State {
     tidb_clusters: BTreeMap<ObjectKey, TidbCluster>,
     /// Running PD pods.
     pods: BTreeMap<ObjectKey, Pod>,
+    /// Rises with every change of these.
+    pods_version: u64,
     /// Told when these, or the TidbClusters that they belong to, are others than before.
     news: Arc<Notify>,
     /// TidbClusters of which something changed since PD was last asked.
@@ -204,6 +206,7 @@ impl State {
             known: false,
             tidb_clusters: BTreeMap::new(),
             pods: BTreeMap::new(),
+            pods_version: 0,
             news: Arc::default(),
             stirred: BTreeSet::new(),
             heard: Instant::now(),
@@ -272,6 +275,7 @@ fn same(before: &TidbCluster, now: &TidbCluster) -> bool {
 
 impl Followed for Pod {
     fn keep(state: &mut State, what: &What) {
+        state.pods_version += 1;
         match what {
             What::Pods(all) => {
                 let running = all.iter().filter(|pod| pd::is_running_pd(pod));

@@ -18,7 +18,7 @@ use crate::client::wire::link::Link;
 use crate::client::wire::within::Within;
 use crate::fleet::pd::PdView;
 use crate::fleet::workload::Pod;
-use crate::fleet::{Keyed as _, What};
+use crate::fleet::{Keyed as _, What, in_namespace};
 
 /// PD pods of one cluster that are asked at the same time; the others wait for their turn.
 const ASKED_AT_ONCE: usize = 48;
@@ -99,9 +99,9 @@ async fn answer(link: &Link, shared: &Shared, turn: Turn) -> (Pod, Outcome) {
             let mut view = pd::ask(link, &pod, owner).await;
             let speaks = {
                 let state = state(shared);
+                let near = || in_namespace(&state.pods, &pod.metadata.namespace).map(|(_, pod)| pod);
                 // Of one pod only: etcd's leader, or where it runs elsewhere the first.
-                pd::leads(&pod, &view, state.pods.values()) == Some(true)
-                    && (pd::is_leader(&view) || pd::is_first(&pod, state.pods.values()))
+                pd::leads(&pod, &view, near()) == Some(true) && (pd::is_leader(&view) || pd::is_first(&pod, near()))
             };
             if speaks {
                 pd::add_health(link, &pod, owner, &mut view, deadline).await;

@@ -16,7 +16,7 @@ use crate::client::wire::link::{STREAMS, TUNNELS_KEPT};
 use crate::fleet::pd::{PdAnswer, PdView};
 use crate::fleet::tidbcluster::TidbCluster;
 use crate::fleet::workload::Pod;
-use crate::fleet::{Keyed as _, ObjectKey};
+use crate::fleet::{Keyed as _, ObjectKey, in_namespace};
 
 /// Whole looks at rest, in rounds: slow facts are a minute old, more only in a crowd.
 const WHOLE: u32 = 20;
@@ -53,6 +53,8 @@ struct Place {
     uid: String,
     group: Group,
     busy: bool,
+    /// It was never asked.
+    new: bool,
     /// When it was last asked everything, and when it is to be asked again.
     asked: Instant,
     whole: Instant,
@@ -66,10 +68,35 @@ struct Place {
     speaks: bool,
 }
 
+impl Place {
+    fn new(pod: &Pod, now: Instant) -> Self {
+        Self {
+            uid: pod.metadata.uid.clone(),
+            group: group_of(pod),
+            busy: false,
+            new: true,
+            asked: now,
+            whole: now,
+            light: None,
+            stores: now,
+            calm: None,
+            leads: false,
+            speaks: false,
+        }
+    }
+
+    /// When it is to be asked again, if it was asked before.
+    fn due(&self) -> Instant {
+        self.light.map_or(self.whole, |light| light.min(self.whole))
+    }
+}
+
 /// Everything that is known of the pods of one KubeCluster.
 pub(super) struct Rounds {
     every: Duration,
     places: BTreeMap<ObjectKey, Place>,
+    /// As of which the places are those of the pods.
+    pods_version: Option<u64>,
     stirred: BTreeMap<Group, Instant>,
 }
 
@@ -84,7 +111,7 @@ pub(super) struct News {
 
 impl Rounds {
     pub fn new(every: Duration) -> Self {
-        Self { every, places: BTreeMap::new(), stirred: BTreeMap::new() }
+        Self { every, places: BTreeMap::new(), pods_version: None, stirred: BTreeMap::new() }
     }
 
     /// Everybody is asked everything now.
@@ -97,7 +124,7 @@ impl Rounds {
     /// Something of these moved: everything is asked for a while, at the usual pace.
     pub fn stir(&mut self, group: &Group, now: Instant) {
         self.stirred.insert(group.clone(), now + self.every * STIRRED);
-        for place in self.places.values_mut().filter(|place| place.group == *group) {
+        for place in of_group(&mut self.places, group) {
             place.light = None;
             place.whole = place.whole.min((place.asked + self.every).max(now));
         }
@@ -113,27 +140,20 @@ impl Rounds {
 
     /// The pods whose turn it is, those that wait for longest first. `patient`: one without an owner waits.
     pub fn turns(&mut self, state: &State, now: Instant, room: usize, patient: bool) -> Vec<Turn> {
-        self.places.retain(|key, place| state.pods.get(key).is_some_and(|pod| pod.metadata.uid == place.uid));
-        let mut ready: Vec<(Option<Instant>, &Pod)> = Vec::new();
-        for (key, pod) in &state.pods {
-            match self.places.get(key) {
-                None => ready.push((None, pod)),
-                Some(place) if place.busy => {}
-                Some(place) => {
-                    let due = place.light.map_or(place.whole, |light| light.min(place.whole));
-                    if due <= now {
-                        ready.push((Some(due), pod));
-                    }
-                }
-            }
+        if self.pods_version.replace(state.pods_version) != Some(state.pods_version) {
+            self.meet(state, now);
         }
+        let due = self.places.iter().filter(|(_, place)| !place.busy && (place.new || place.due() <= now));
+        let mut ready: Vec<(Option<Instant>, &Pod)> =
+            due.filter_map(|(key, place)| Some(((!place.new).then(|| place.due()), state.pods.get(key)?))).collect();
         ready.sort_by_key(|(due, _)| *due);
         let mut turns = Vec::new();
         for (_, pod) in ready {
             if turns.len() == room {
                 break;
             }
-            let owner = pd::owner(pod, state.tidb_clusters.values());
+            let namespace = &pod.metadata.namespace;
+            let owner = pd::owner(pod, in_namespace(&state.tidb_clusters, namespace).map(|(_, tc)| tc));
             if patient && owner.is_none() {
                 continue;
             }
@@ -143,19 +163,19 @@ impl Rounds {
         turns
     }
 
+    /// Makes the places those of the pods.
+    fn meet(&mut self, state: &State, now: Instant) {
+        self.places.retain(|key, place| state.pods.get(key).is_some_and(|pod| pod.metadata.uid == place.uid));
+        for (key, pod) in &state.pods {
+            if !self.places.contains_key(key) {
+                self.places.insert(key.clone(), Place::new(pod, now));
+            }
+        }
+    }
+
     fn question(&mut self, pod: &Pod, now: Instant) -> Question {
-        let place = self.places.entry(pod.key()).or_insert_with(|| Place {
-            uid: pod.metadata.uid.clone(),
-            group: group_of(pod),
-            busy: false,
-            asked: now,
-            whole: now,
-            light: None,
-            stores: now,
-            calm: None,
-            leads: false,
-            speaks: false,
-        });
+        let place = self.places.entry(pod.key()).or_insert_with(|| Place::new(pod, now));
+        place.new = false;
         place.busy = true;
         let before = place.calm.as_ref().and_then(|view| view.answer.as_ref().ok());
         match before.filter(|_| place.whole > now) {
@@ -174,10 +194,7 @@ impl Rounds {
     /// When somebody is due next, later than `now`.
     pub fn next(&self, now: Instant) -> Option<Instant> {
         let waiting = self.places.values().filter(|place| !place.busy);
-        waiting
-            .map(|place| place.light.map_or(place.whole, |light| light.min(place.whole)))
-            .filter(|at| *at > now)
-            .min()
+        waiting.map(Place::due).filter(|at| *at > now).min()
     }
 
     /// Takes a whole answer in. `speaks`: it is the pod to ask for its TidbCluster's sake.
@@ -237,7 +254,7 @@ impl Rounds {
                 let group = place.group.clone();
                 self.stir(&group, now);
                 // Everybody at once: what one of them says alone would contradict the others.
-                for place in self.places.values_mut().filter(|place| place.group == group) {
+                for place in of_group(&mut self.places, &group) {
                     place.whole = now;
                 }
             }
@@ -252,8 +269,8 @@ impl Rounds {
         }
         self.stirred.remove(group);
         let mut all: Option<&PdAnswer> = None;
-        let own = |pod: &Pod| pod.metadata.namespace == group.0 && pod.instance() == group.1.as_deref();
-        for (key, pod) in state.pods.iter().filter(|(_, pod)| own(pod)) {
+        let here = in_namespace(&state.pods, &group.0);
+        for (key, pod) in here.filter(|(_, pod)| pod.instance() == group.1.as_deref()) {
             // One that is being asked is as it last was until it answers.
             let place = self.places.get(key).filter(|place| place.uid == pod.metadata.uid);
             let Some(Ok(answer)) = place.and_then(|place| place.calm.as_ref()).map(|view| view.answer.as_ref()) else {
@@ -271,7 +288,7 @@ impl Rounds {
             0..=STREAMS => 1,
             more => u32::try_from(more.div_ceil(TUNNELS_KEPT)).unwrap_or(u32::MAX),
         };
-        for place in self.places.values_mut().filter(|place| place.group == *group && !place.busy) {
+        for place in of_group(&mut self.places, group).filter(|place| !place.busy) {
             let seldom = if place.speaks { 1 } else { crowd };
             place.whole = place.asked + self.every * WHOLE * seldom;
             place.light = place.speaks.then(|| now + self.every * if place.leads { 1 } else { FOLLOWING });
@@ -280,11 +297,18 @@ impl Rounds {
 
     fn at_the_usual_pace(&mut self, group: &Group) {
         let every = self.every;
-        for place in self.places.values_mut().filter(|place| place.group == *group && !place.busy) {
+        for place in of_group(&mut self.places, group).filter(|place| !place.busy) {
             place.whole = place.whole.min(place.asked + every);
             place.light = None;
         }
     }
+}
+
+/// Those of one TidbCluster, without a walk through all others.
+fn of_group<'a>(places: &'a mut BTreeMap<ObjectKey, Place>, group: &'a Group) -> impl Iterator<Item = &'a mut Place> {
+    let from = places.range_mut(ObjectKey::new(&group.0, "")..);
+    let here = from.take_while(|(key, _)| key.namespace == group.0);
+    here.map(|(_, place)| place).filter(|place| place.group == *group)
 }
 
 /// Whether nothing of this answer is to be looked at more closely.
