@@ -39,6 +39,8 @@ pub(crate) fn io_words(error: &io::Error) -> String {
         io::ErrorKind::StorageFull => "no space is left on its file system",
         io::ErrorKind::QuotaExceeded => "the quota of its file system is used up",
         io::ErrorKind::FileTooLarge => "a limit of this process or of its file system lets no file grow that large",
+        io::ErrorKind::AddrInUse => "another process listens there already",
+        io::ErrorKind::AddrNotAvailable => "this machine has no such address",
         io::ErrorKind::ReadOnlyFilesystem => "its file system is read-only",
         _ => "",
     };

@@ -83,6 +83,6 @@ pub async fn run(args: &JobArgs, connect: &Connect) -> color_eyre::Result<ExitCo
 fn leave(args: &JobArgs, code: Exit, sentence: &str) {
     let ended = Ended { code: code.code(), sentence: sentence.to_owned() };
     if let Err(error) = files::write_into(&args.end, &ended.text()) {
-        complain(&format!("the end could not be left in {}: {error}", args.end.display()));
+        complain(&format!("the end could not be left in {}: {}", args.end.display(), files::io_words(&error)));
     }
 }

@@ -92,7 +92,7 @@ pub async fn run(args: &MonitorArgs, connect: &Connect) -> color_eyre::Result<Ex
     }
     let listener = match TcpListener::bind(args.listen).await {
         Ok(listener) => listener,
-        Err(why) => return Ok(fail(&format!("{} cannot be served on: {why}", args.listen), 1)),
+        Err(why) => return Ok(fail(&format!("{} cannot be served on: {}", args.listen, files::io_words(&why)), 1)),
     };
     complain(&format!("metrics on http://{}/metrics", listener.local_addr()?));
     let every = Duration::from_secs(args.every);

@@ -13,12 +13,11 @@ pub enum Face {
 }
 
 /// Each word with what it means and who prints it.
-const WORDS: [(&str, &str, &[Face]); 12] = [
-    (
-        "HIGH, MEDIUM, LOW, INFO",
-        "how bad a finding is: an outage or lost data; stuck or wrong; confusing; never counts",
-        &[Face::Check],
-    ),
+const WORDS: [(&str, &str, &[Face]); 16] = [
+    ("HIGH", "lost data or an outage", &[Face::Check]),
+    ("MEDIUM", "stuck, or a wrong result", &[Face::Check]),
+    ("LOW", "confusing", &[Face::Check]),
+    ("INFO", "never counts", &[Face::Check]),
     ("WRONG", "it is wrong now", &[Face::Status]),
     ("WAIT", "an open run accounts for it: it is expected, and passes with the run", &[Face::Check, Face::Status]),
     ("BROKEN", "one of the seven conditions of one cluster does not hold", &[Face::Check]),
@@ -32,7 +31,8 @@ const WORDS: [(&str, &str, &[Face]); 12] = [
     ("NOTE", "worth knowing; counts for nothing", &[Face::Check, Face::Status]),
     ("RUN", "a run that is open", &[Face::Check]),
     ("TLS", "which certificate ends first", &[Face::Check]),
-    ("DRIFT, UNHEALTHY", "a member's peerURL is not the one expected of it; PD calls the member ill", &[Face::Status]),
+    ("DRIFT", "the peerURL of a member is not the one that is expected of it", &[Face::Status]),
+    ("UNHEALTHY", "PD calls the member ill", &[Face::Status]),
     ("LEFT", "work that was interrupted", &[Face::Diagnose]),
 ];
 

@@ -28,6 +28,8 @@ fn a_file_that_cannot_be_written_is_wrong_usage() {
         assert!(told.iter().any(|said| ran.stderr.contains(said)), "{arguments:?}: {}", ran.all());
         assert!(!ran.stderr.contains("os error"), "{arguments:?}: {}", ran.all());
     }
+    let ran = room.run(&["monitor", "--listen", "192.0.2.1:9487"]);
+    assert!(!ran.all().contains("os error"), "{}", ran.all());
     // What is no plan is told as such, without the words of a parser.
     for (text, why) in
         [("[1, 2]", "it is no object"), ("x: [", "write one with"), ("{\"digest\": 3}", "it has no digest")]

@@ -22,7 +22,8 @@ pub(super) async fn write(name: &str, text: &str) -> (Level, String) {
 }
 
 fn write_here(name: &str, text: &str) -> Result<PathBuf, String> {
-    let folder = std::env::current_dir().map_err(|error| format!("the working folder is not known: {error}"))?;
+    let folder = std::env::current_dir()
+        .map_err(|error| format!("the working folder is not known: {}", files::io_words(&error)))?;
     write_in(&folder, name, text)
 }
 

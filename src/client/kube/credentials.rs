@@ -231,7 +231,7 @@ async fn run(exec: &ExecConfig, limit: Duration) -> Result<Credential, String> {
     command.wrap(KillOnDrop);
     let mut child = command.spawn().map_err(|error| {
         let hint = exec.install_hint.as_deref().map(|hint| format!(" ({})", plain(hint))).unwrap_or_default();
-        format!("the credential plugin {program:?} cannot be started: {error}{hint}")
+        format!("the credential plugin {program:?} cannot be started: {}{hint}", crate::files::io_words(&error))
     })?;
     let group = Group::of(child.id());
     let (out, err) = (child.stdout().take(), child.stderr().take());
