@@ -29,7 +29,7 @@ pub const STATUS: &str = "Exit codes: 0 all well, 2 something is wrong, 3 someth
 
 pub const CHECK: &str = "Exit codes: 0 nothing found, 2 something was found, 3 something could not be seen, 64 wrong usage\n\nExamples:\n  tidepilot check --severity high\n  tidepilot check --file tidbcluster.yaml\n  tidepilot check network-prerequisites\n  tidepilot check -o sarif > tidepilot.sarif\n  tidepilot check --watch --on-change 'mail -s tidepilot oncall@example.com'";
 
-pub const CHECK_NETWORK: &str = "What no API server shows is UNKNOWN until `run verify-network` has tried it from inside.\n\nExit codes: 0 all of it holds, 2 something is broken, 3 something is not known, 64 wrong usage\n\nExamples:\n  tidepilot check network-prerequisites prod-east\n  tidepilot check network-prerequisites basic --with east/other\n  tidepilot check network-prerequisites --with east/prod --with west/prod      before there is a Database";
+pub const CHECK_NETWORK: &str = "BROKEN was seen to be wrong. What no API server shows is UNKNOWN until `run verify-network` has tried it from inside.\n\nExit codes: 0 all of it holds, 2 something is broken, 3 something is not known, 64 wrong usage\n\nExamples:\n  tidepilot check network-prerequisites prod-east\n  tidepilot check network-prerequisites basic --with east/other\n  tidepilot check network-prerequisites --with east/prod --with west/prod      before there is a Database";
 
 pub const DIAGNOSE: &str = "Exit codes: 0 nothing, 2 something, 3 something could not be seen, 64 wrong usage\n\nExample:\n  tidepilot diagnose";
 

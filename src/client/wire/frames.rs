@@ -1,7 +1,7 @@
 //! Changes of a watch, told in frames: a cluster that changes one object without pause costs no more than ten changes
 //! a second, and one that floods is read only as fast as this.
 //!
-//! The first change of an object after a quiet time is told at once. Of one that changes again within a frame the last word
+//! The first changes of an object after a quiet time are told at once. Of one that goes on changing the last word of each frame
 //! counts, since a change carries the whole object; and of very many that change together. What is not read yet stays in the connection, which holds the server up. Not here: what a
 //! change means, and who hears of it ([`crate::client::kube::watch`]).
 
@@ -12,8 +12,10 @@ use tokio::time::Instant;
 
 use crate::fleet::{Keyed, ObjectKey, WatchEvent};
 
-/// Shortest time between two changes of one object that are told.
+/// Time between two changes of one object that are told, on the long run.
 pub(in crate::client) const FRAME: Duration = Duration::from_millis(100);
+/// So many changes of one object are told at once before it has to wait: a pod that starts changes several times together.
+const BURST: u32 = 4;
 /// Most lines of a watch that are read in one frame.
 const LINES: usize = 200;
 /// Most changes of one frame that are told at once, each of another object.
@@ -26,7 +28,7 @@ pub(in crate::client) struct Frames<K> {
     begun: Option<Instant>,
     lines: usize,
     waiting: BTreeMap<ObjectKey, WatchEvent<K>>,
-    /// Told less than a frame ago, and when.
+    /// Told lately, and when that will be forgotten: each change is, one frame after the one before it.
     told: BTreeMap<ObjectKey, Instant>,
     told_at_once: usize,
     known: BTreeSet<ObjectKey>,
@@ -67,14 +69,20 @@ impl<K: Keyed> Frames<K> {
             return Err(OBJECTS);
         }
         self.line(now);
-        let lately = self.told.get(&key).is_some_and(|at| now < *at + FRAME);
-        if !lately && self.told_at_once < AT_ONCE && !self.waiting.contains_key(&key) {
+        let often = self.told.get(&key).is_some_and(|until| *until > now + FRAME * (BURST - 1));
+        if !often && self.told_at_once < AT_ONCE && !self.waiting.contains_key(&key) {
             self.told_at_once += 1;
-            self.told.insert(key, now);
+            self.note(key, now);
             return Ok(Some(one));
         }
         self.waiting.insert(key, one);
         Ok(None)
+    }
+
+    /// One change of it is told.
+    fn note(&mut self, key: ObjectKey, now: Instant) {
+        let until = self.told.entry(key).or_insert(now);
+        *until = (*until).max(now) + FRAME;
     }
 
     fn line(&mut self, now: Instant) {
@@ -85,8 +93,8 @@ impl<K: Keyed> Frames<K> {
     /// The frame is over. What was told in it holds its next change back for another one.
     pub fn flush(&mut self, now: Instant) -> Vec<WatchEvent<K>> {
         let waiting = std::mem::take(&mut self.waiting);
-        self.told.retain(|_, at| now < *at + FRAME);
-        self.told.extend(waiting.keys().map(|key| (key.clone(), now)));
+        self.told.retain(|_, until| now < *until);
+        waiting.keys().for_each(|key| self.note(key.clone(), now));
         self.begun = (!self.told.is_empty()).then_some(now);
         (self.lines, self.told_at_once) = (0, 0);
         waiting.into_values().collect()
@@ -119,30 +127,50 @@ mod tests {
     }
 
     #[test]
-    fn the_first_at_once_and_then_the_last_of_each() {
+    fn the_first_few_at_once_and_then_the_last_of_each_frame() {
         let start = Instant::now();
-        let now = start;
         let mut frames = Frames::new(BTreeSet::new());
         assert!(frames.due().is_none());
-        assert!(frames.take(set(1, "a"), now).is_ok_and(|told| told.is_some()));
-        for number in 2..9 {
-            assert!(frames.take(set(number, "a"), now).is_ok_and(|told| told.is_none()));
+        let at_once = |frames: &mut Frames<Thing>, one, now| frames.take(one, now).is_ok_and(|told| told.is_some());
+        for number in 1..=BURST {
+            assert!(at_once(&mut frames, set(number, "a"), start), "{number}");
         }
-        assert!(frames.take(set(1, "b"), now).is_ok_and(|told| told.is_some()), "another one waits for nobody");
-        assert!(frames.take(WatchEvent::Gone(Thing(0, "b").key()), now).is_ok_and(|told| told.is_none()));
-        assert_eq!(frames.due(), Some(now + FRAME));
+        for number in 5..9 {
+            assert!(!at_once(&mut frames, set(number, "a"), start), "{number}");
+        }
+        assert!(at_once(&mut frames, set(1, "b"), start), "another one waits for nobody");
+        assert_eq!(frames.due(), Some(start + FRAME));
         let now = start + FRAME;
-        assert_eq!(numbers(frames.flush(now)), [Some(8), None]);
-        assert!(frames.due().is_some(), "they were told just now");
-        assert!(frames.take(set(9, "a"), now).is_ok_and(|told| told.is_none()));
+        assert_eq!(numbers(frames.flush(now)), [Some(8)]);
+        assert!(frames.due().is_some(), "it was told just now");
+        assert!(!at_once(&mut frames, set(9, "a"), now), "it goes on changing");
+        assert!(!at_once(&mut frames, WatchEvent::Gone(Thing(0, "a").key()), now));
         let now = start + 2 * FRAME;
-        assert_eq!(numbers(frames.flush(now)), [Some(9)]);
-        let now = start + 3 * FRAME;
-        assert!(frames.flush(now).is_empty() && frames.due().is_none());
-        assert!(frames.take(set(11, "c"), now).is_ok_and(|told| told.is_some()));
+        assert_eq!(numbers(frames.flush(now)), [None], "the last word counts");
+        // Each quiet frame gives one back.
         let now = now + FRAME;
-        assert!(frames.flush(now).is_empty() && frames.due().is_none(), "one change holds nothing back for longer");
-        assert!(frames.take(set(10, "a"), now).is_ok_and(|told| told.is_some()), "quiet again");
+        assert!(frames.flush(now).is_empty());
+        assert!(at_once(&mut frames, set(10, "a"), now) && !at_once(&mut frames, set(11, "a"), now));
+        let now = now + FRAME * (BURST + 2);
+        assert_eq!(numbers(frames.flush(now)), [Some(11)]);
+        let now = now + FRAME;
+        assert!(frames.flush(now).is_empty() && frames.due().is_none(), "quiet again");
+        assert!(at_once(&mut frames, set(12, "a"), now));
+    }
+
+    #[test]
+    fn an_object_that_never_rests_is_told_ten_times_a_second() {
+        let start = Instant::now();
+        let mut frames = Frames::new(BTreeSet::new());
+        let mut told = 0;
+        for millisecond in 0..3_000 {
+            let now = start + Duration::from_millis(millisecond);
+            if frames.due().is_some_and(|due| due <= now) {
+                told += frames.flush(now).len();
+            }
+            told += usize::from(frames.take(set(1, "a"), now).is_ok_and(|one| one.is_some()));
+        }
+        assert!((29..=30 + BURST as usize).contains(&told), "{told}");
     }
 
     #[test]

@@ -193,6 +193,12 @@ fn scenes(path: &str, run: &str) -> Option<Vec<Vec<String>>> {
             "check --file /nonexistent/PLANT".into(),
             "check --catalogue".into(),
         ],
+        "check network-prerequisites" => vec![
+            "check network-prerequisites".into(),
+            "check network-prerequisites PLANT".into(),
+            "check network-prerequisites --with PLANT/PLANT".into(),
+            "check network-prerequisites --with legacy/PLANT --with east/PLANT".into(),
+        ],
         "diagnose" => vec!["diagnose".into()],
         "plan" => vec![
             format!("plan transfer-pd-leader {leader}"),
