@@ -2,7 +2,7 @@
 //!
 //! Reading order: [`kube::targets`] (kubeconfig → targets) → [`wire::link`] (one isolated connection per context) →
 //! [`wire::read_only_gate`] (what may leave at all) → [`wire::tunnel`] and [`pd`] (PD through its pod) → [`kube::look`] (one look),
-//! [`kube::look_closer`] and [`kube::watch`] (a long one) → [`kube::rights`], [`kube::probe`], [`write`] (a run's hands) →
+//! [`kube::look_closer`] and [`kube::watch`] (a long one) → [`kube::rights`], [`kube::pod_probe`], [`write`] (a run's hands) →
 //! [`journal`] → [`share`] (leases, run records, approvals: other people). [`certificates`] reads what Secrets say and makes
 //! what goes into them. [`notify`] tells people elsewhere, [`jobs`] has a run driven in a cluster.
 //!

@@ -7,7 +7,6 @@
 use serde::Serialize;
 
 use super::ObjectRef;
-use super::copies::RegionLoss;
 use super::domain_witness::DomainDoubt;
 use super::lead::Lead;
 use super::loss::Losses;
@@ -15,6 +14,7 @@ use super::not_seen::NotSeenList;
 use super::pd::MemberId;
 use super::problem::Problem;
 use super::quorum::Quorum;
+use super::region_replicas::RegionLoss;
 use super::tls_toggle::Toggle;
 
 mod assembling;

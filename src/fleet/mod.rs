@@ -16,7 +16,7 @@ mod change;
 pub mod closeup;
 pub mod cluster_problems;
 pub mod component;
-pub mod copies;
+
 pub mod corefile;
 pub mod database;
 pub mod diagnosis;
@@ -46,6 +46,7 @@ pub mod peer_url_check;
 pub mod problem;
 pub mod quorum;
 pub mod region_counts;
+pub mod region_replicas;
 pub mod remedy;
 pub mod removal_impact;
 pub mod revision;

@@ -6,9 +6,9 @@
 
 use std::collections::BTreeMap;
 
-use super::copies::{Risk, risk};
 use super::database::{Database, Member, StoreRow};
 use super::extras::{LabelConstraint, PdDetails, PlacementRule};
+use super::region_replicas::{Risk, risk};
 use super::rollout::{component_pods, stateful_set};
 use super::tidbcluster::{Component, TidbCluster};
 use super::{Fleet, ObjectRef};

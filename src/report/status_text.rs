@@ -3,9 +3,9 @@
 use super::status::{Status, TidbClusterStatus};
 use super::table::table;
 use crate::counted::{counted, total};
-use crate::fleet::copies;
 use crate::fleet::database::Database;
 use crate::fleet::pd::PdWay;
+use crate::fleet::region_replicas;
 use crate::runbook::run::standing::{self, Standing};
 
 impl Status {
@@ -130,7 +130,7 @@ fn database_text(database: &Database, wide: bool, runs: &[Standing]) -> String {
         out.push_str(&regions(database));
         // With one KubeCluster that has all of it, it goes without saying.
         let regions = database.region_losses.as_ref().filter(|_| !database.losses.of_one());
-        if let Some(loss) = regions.and_then(|losses| copies::sentence(losses)) {
+        if let Some(loss) = regions.and_then(|losses| region_replicas::sentence(losses)) {
             out.push_str(&super::plain(&format!("; {loss}")));
         }
         out.push('\n');

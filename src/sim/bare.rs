@@ -16,7 +16,7 @@ use super::request_log::RequestLog;
 use super::scenario::Scenario;
 use super::store::Store;
 use super::world::{PodKey, TICK_MS, World};
-use super::{Member, SimError, dns, seed};
+use super::{Member, SimError, dns, from_scenario};
 
 /// One fleet at one moment.
 pub struct Bare {
@@ -45,7 +45,7 @@ impl Bare {
 
     pub fn new(scenario: &Scenario, seed: u64) -> Result<Self, SimError> {
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let world = seed::world(scenario, seed, 1.0, log()?, BTreeMap::new(), None)?;
+        let world = from_scenario::world(scenario, seed, 1.0, log()?, BTreeMap::new(), None)?;
         Ok(Self::of(world, scenario.kube_clusters.iter().map(|kube| kube.version.clone()).collect()))
     }
 

@@ -1,7 +1,7 @@
 //! A fleet as large and as restless as asked for: `clusters=16,foreignPods=10000,tidbClusters=200,events=1000/s`.
 //!
 //! For measuring a client, not for learning: every TidbCluster is a healthy Database of its own. The scenario that it makes
-//! goes the usual way through `seed`; this file adds the pods of others, and changes pods without pause. It asks nothing.
+//! goes the usual way through `from_scenario`; this file adds the pods of others, and changes pods without pause. It asks nothing.
 
 use std::fmt;
 use std::str::FromStr;
@@ -239,8 +239,8 @@ mod tests {
         let load: Load = "clusters=2,foreignPods=30,tidbClusters=5".parse().expect("a load");
         let scenario = load.scenario().expect("it reads").expect("a fleet of its own");
         let log = crate::sim::request_log::RequestLog::new(None).expect("no file");
-        let world =
-            crate::sim::seed::world(&scenario, 1, 1.0, log, std::collections::BTreeMap::new(), None).expect("quiet");
+        let world = crate::sim::from_scenario::world(&scenario, 1, 1.0, log, std::collections::BTreeMap::new(), None)
+            .expect("quiet");
         load.add_strangers(&world);
         let count = |kube: usize| world.kubes[kube].store.snapshot("pods", None).1.len();
         // Ten pods of each TidbCluster and its discovery, the operator's own in each KubeCluster, and those of others.

@@ -1,7 +1,7 @@
 //! A simulated fleet: KubeClusters with TiDB Operator and PD behind real API servers on loopback.
 //!
 //! `Sim` starts a scenario, runs its time, hands out a kubeconfig and stops it. It speaks only the wires and imports none of
-//! our other rooms; nothing but `cli::demo` and tests imports it. Reading order: `scenario` and `seed` (what there is),
+//! our other rooms; nothing but `cli::demo` and tests imports it. Reading order: `scenario` and `from_scenario` (what there is),
 //! `world` (what is shared), `operator`, `statefulset`, `kubelet` (who moves it), `pd`, `dns`, `exec` (what is inside),
 //! `store` and `api_server` (how it is reached). `bare` is the same world without sockets and without a clock.
 
@@ -22,6 +22,7 @@ pub mod components;
 mod direct;
 pub mod dns;
 mod exec;
+mod from_scenario;
 mod hands;
 mod kubelet;
 pub mod load;
@@ -35,7 +36,6 @@ mod pods;
 pub mod request_log;
 pub mod scenario;
 mod secrets;
-mod seed;
 mod statefulset;
 pub mod store;
 pub mod tidb_cluster;
@@ -99,7 +99,7 @@ pub enum SimError {
     #[error(transparent)]
     Scenario(#[from] ScenarioError),
     #[error(transparent)]
-    Seed(#[from] seed::SeedError),
+    Seed(#[from] from_scenario::SeedError),
     #[error(transparent)]
     Tunnel(#[from] TunnelError),
     #[error("the speed must be a number above 0 and at most 1000, found {0}")]
@@ -162,7 +162,7 @@ impl Sim {
         scenario.add_users(&options.users);
         let tunnels = tunnel::place(&options.pd, &scenario)?;
         let loopback = options.direct.then(direct::network);
-        let world = Arc::new(seed::world(&scenario, options.seed, options.speed, log, tunnels, loopback)?);
+        let world = Arc::new(from_scenario::world(&scenario, options.seed, options.speed, log, tunnels, loopback)?);
         let load = options.load.unwrap_or_default();
         load.add_strangers(&world);
         let authority = tls::Authority::new("tidepilot demo");

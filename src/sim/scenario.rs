@@ -1,7 +1,7 @@
 //! A simulated fleet and its troubles as data: the YAML documents in `assets/scenarios/`.
 //!
 //! Strict about its own fields (an unknown one is an error with line and column); a TidbCluster's `spec` is taken as it
-//! stands, for the simulated API and operator to judge. It starts nothing: `seed` turns a scenario into objects.
+//! stands, for the simulated API and operator to judge. It starts nothing: `from_scenario` turns a scenario into objects.
 
 use std::collections::BTreeMap;
 use std::str::FromStr;

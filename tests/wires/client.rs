@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use tidepilot::client::kube::probe::{probe, resolv_domain};
+use tidepilot::client::kube::pod_probe::{probe, resolv_domain};
 use tidepilot::client::kube::rights::{Right, denied};
 use tidepilot::client::write::{perform, rehearse};
 use tidepilot::client::{ConnectOptions, Limits, Links, ProbePermit, WritePermit, assemble, targets};

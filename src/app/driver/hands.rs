@@ -15,7 +15,7 @@ use super::{Driver, GateAnswer, RunChannels, approve, ask, now, tell};
 use crate::app::message::RunMessage;
 use crate::client::kube::look::Depth;
 use crate::client::kube::wake::Wake;
-use crate::client::kube::{network, probe};
+use crate::client::kube::{network, pod_probe};
 use crate::client::wire::clock::Moment;
 use crate::client::wire::permit::{ProbePermit, WritePermit};
 use crate::client::{self, write};
@@ -132,7 +132,7 @@ impl Hands for WireHands<'_> {
 
     async fn probe(&mut self, action: &Action, seen: &Observation) -> Option<Vec<ProbeLine>> {
         self.journal.store().await;
-        self.haste.bound(probe::probe(&self.driver.links, &self.probe, action, &seen.fleet)).await
+        self.haste.bound(pod_probe::probe(&self.driver.links, &self.probe, action, &seen.fleet)).await
     }
 
     async fn cross(&mut self, action: &Action, seen: &Observation) -> Option<Vec<RouteProbe>> {

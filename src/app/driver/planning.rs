@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::{Driver, now, refused};
 use crate::client::certificates::cfssl;
-use crate::client::kube::{probe, rights};
+use crate::client::kube::{pod_probe, rights};
 use crate::client::wire::permit::{ProbePermit, WritePermit};
 use crate::client::{self, write};
 use crate::fleet::database::database_of;
@@ -232,14 +232,14 @@ impl Driver {
             let say = |what| Change { context: of.context.clone(), at: now(), what };
             for (pod, name, addresses) in pods_to_ask(cluster, of) {
                 if own.insert(of.context.clone()) {
-                    match probe::resolv_domain(&self.links, &permit, &pod).await {
+                    match pod_probe::resolv_domain(&self.links, &permit, &pod).await {
                         Ok(domain) => changes.push(say(What::PodsDomain(domain))),
                         Err(_) => drop(own.remove(&of.context)),
                     }
                 }
                 let Some(domain) = domain.filter(|domain| cluster.dns.serves(domain) != Served::Yes) else { break };
                 let named = (name.as_str(), addresses.as_slice());
-                if let Ok(answered) = probe::serves_domain(&self.links, &permit, &pod, named, domain).await {
+                if let Ok(answered) = pod_probe::serves_domain(&self.links, &permit, &pod, named, domain).await {
                     changes.push(say(What::NameTried { domain: domain.to_owned(), answered }));
                     break;
                 }
@@ -255,7 +255,7 @@ impl Driver {
             plan.steps.iter().position(|step| step.reversibility == Reversibility::Irreversible && !step.already_so);
         let probes = plan.steps.iter().skip(ahead?).any(|step| matches!(step.action, Action::ProbePeerUrl(_)));
         let permit = ProbePermit::for_contexts(&self.links, &plan.contexts).ok().filter(|_| probes)?;
-        let lines = probe::rehearse(&self.links, &permit, &plan.target, fleet).await;
+        let lines = pod_probe::rehearse(&self.links, &permit, &plan.target, fleet).await;
         let bad: Vec<String> =
             lines.iter().filter(|line| !line.good()).map(|line| format!("{}: {}", line.from, line.detail)).collect();
         let sentence = "the run will have to look from inside the PD pods before it changes a peerURL, and already today a pod cannot see itself there";

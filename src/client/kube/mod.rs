@@ -16,7 +16,7 @@ pub mod look_closer;
 pub mod network;
 pub mod objects;
 pub(super) mod pages;
-pub mod probe;
+pub mod pod_probe;
 pub(super) mod resources;
 pub mod rights;
 pub mod targets;

@@ -1,12 +1,12 @@
 //! Looking from one KubeCluster into the others: names, then ports, from the probe pod at each place.
 //!
-//! Fixed argument vectors, no shell, under a [`ProbePermit`] as in [`crate::client::kube::probe`]. A trial that itself fails is
+//! Fixed argument vectors, no shell, under a [`ProbePermit`] as in [`crate::client::kube::pod_probe`]. A trial that itself fails is
 //! [`Port::Unknown`]. Not here: making and deleting the pods (actions of the run), what a bad way means.
 
 use futures::future::join_all;
 use serde::Deserialize;
 
-use crate::client::kube::probe::{addresses, domain_in, exec, last_words};
+use crate::client::kube::pod_probe::{addresses, domain_in, exec, last_words};
 use crate::client::wire::link::Links;
 use crate::client::wire::permit::ProbePermit;
 use crate::fleet::object::{Lookup, ObjectId, ObjectKind};

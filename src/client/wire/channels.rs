@@ -2,7 +2,7 @@
 //!
 //! kube has this inside `Api::portforward` and `Api::exec`, which make their own requests; ours must carry a mark
 //! through the gate, and must keep the error text that the node sends. Used by [`crate::client::wire::tunnel`] (port-forward) and
-//! [`crate::client::kube::probe`] (exec). Not here: which of them may be opened ([`crate::client::wire::read_only_gate`]).
+//! [`crate::client::kube::pod_probe`] (exec). Not here: which of them may be opened ([`crate::client::wire::read_only_gate`]).
 
 use std::sync::{Arc, Mutex, PoisonError};
 

@@ -71,7 +71,7 @@ impl WritePermit {
     }
 }
 
-/// Leave to run the fixed programs of [`crate::client::kube::probe`] inside pods.
+/// Leave to run the fixed programs of [`crate::client::kube::pod_probe`] inside pods.
 #[derive(Debug)]
 pub struct ProbePermit {
     contexts: BTreeSet<String>,

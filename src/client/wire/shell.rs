@@ -2,7 +2,7 @@
 //!
 //! What is typed into it is not seen, so it has a door of its own: it needs a [`HandPermit`], which a read-only context
 //! never gives, and the gate lets its mark pass nowhere else. Not here: the person's terminal (`console::attach`), the
-//! fixed programs of a run ([`crate::client::kube::probe`]).
+//! fixed programs of a run ([`crate::client::kube::pod_probe`]).
 
 use std::time::Duration;
 
