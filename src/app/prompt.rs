@@ -12,7 +12,7 @@ use super::other_words::Leads;
 use super::palette::{Target, arguments, candidates, nowhere, resolve};
 use super::words::Level;
 use super::{App, Dialog, View};
-use crate::fleet::database::Database;
+use crate::fleet::database::{Database, by_name};
 
 impl App {
     pub(super) fn complete(&mut self, forward: bool) {
@@ -68,16 +68,13 @@ impl App {
             self.history.remove(0);
         }
         match (target, argument) {
-            (Target::View(View::Databases), Some(name)) => {
-                let all = self.databases();
-                match all.iter().position(|one| one.name == name || one.id.as_deref() == Some(name.as_str())) {
-                    Some(index) => {
-                        self.choose_database(index);
-                        self.switch(View::Overview);
-                    }
-                    None => self.say(Level::Bad, format!("no Database {name:?}; :db lists them")),
+            (Target::View(View::Databases), Some(name)) => match by_name::position(self.databases(), &name) {
+                Ok(index) => {
+                    self.choose_database(index);
+                    self.switch(View::Overview);
                 }
-            }
+                Err(unknown) => self.say(Level::Bad, format!("{unknown}; :db lists them")),
+            },
             (Target::View(View::Clusters), Some(name)) => {
                 if self.fleet.clusters.contains_key(&name) {
                     self.focus_on(name);

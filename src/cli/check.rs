@@ -20,10 +20,10 @@ use super::{USAGE, complain, fail, print};
 use crate::client::notify::Notifier;
 use crate::client::{self, Links};
 use crate::files::{self, Allowed};
-use crate::fleet::database::databases;
+use crate::fleet::database::{by_name, databases};
 use crate::fleet::extras::Extras;
 use crate::hazards::lint::{Text, lint};
-use crate::hazards::{Severity, check};
+use crate::hazards::{Severity, check_among};
 use crate::report;
 use crate::report::check::{Shown, catalogue, catalogue_json};
 use crate::runbook::run::standing::{self, Standing};
@@ -187,13 +187,10 @@ async fn look(
 ) -> Result<(Shown, BTreeSet<String>, Vec<String>), String> {
     let least = args.severity.severity();
     let fleet = client::assemble(links.look_closer(None, &Extras::all()).await);
-    let mut checked = check(&fleet, args.database.as_deref(), now);
-    if let (Some(asked), true) = (&args.database, checked.databases.is_empty()) {
-        let known = check(&fleet, None, now).databases.join(", ");
-        return Err(format!("no Database is called {asked:?}; there are: {known}"));
-    }
-    let work = connect.open_work(links, &fleet).await;
     let all = databases(&fleet);
+    by_name::chosen(&all, args.database.as_deref()).map_err(|unknown| unknown.to_string())?;
+    let mut checked = check_among(&fleet, &all, args.database.as_deref(), now);
+    let work = connect.open_work(links, &fleet).await;
     let near = |run: &Standing| {
         args.database.is_none() || all.iter().any(|db| checked.databases.contains(&db.name) && run.concerns(db))
     };

@@ -15,7 +15,7 @@ use crate::client::kube::leftovers::{self, ProbePod};
 use crate::client::share::found_runs;
 use crate::client::share::leases;
 use crate::fleet::Fleet;
-use crate::fleet::database::Database;
+use crate::fleet::database::{Database, by_name, databases};
 use crate::fleet::diagnosis::{Diagnosis, Leftover, diagnose};
 use crate::fleet::extras::Extra;
 use crate::fleet::kubectl::{kubectl, quote};
@@ -43,14 +43,12 @@ pub async fn run(args: &DiagnoseArgs, connect: &Connect) -> color_eyre::Result<E
         Ok(links) => links,
         Err(sentence) => return Ok(fail(&sentence, USAGE)),
     };
-    let asked =
-        |db: &Database| args.database.as_ref().is_none_or(|asked| db.name == *asked || db.id.as_ref() == Some(asked));
+    let asked = |db: &Database| args.database.as_ref().is_none_or(|asked| db.is_called(asked));
     let observed_at = client::now();
     let mut fleet = links.look_settled(&[Extra::Pd].into_iter().collect(), asked).await;
     let mut found = diagnose(&fleet, args.database.as_deref());
-    if let (Some(asked), true) = (&args.database, found.databases.is_empty()) {
-        let known = diagnose(&fleet, None).databases.join(", ");
-        return Ok(fail(&format!("no Database is called {asked:?}; there are: {known}"), USAGE));
+    if let Err(unknown) = by_name::chosen(&databases(&fleet), args.database.as_deref()) {
+        return Ok(fail(&unknown.to_string(), USAGE));
     }
     if let Some(asked) = &args.database {
         keep_only(&mut fleet, asked);
@@ -63,7 +61,7 @@ pub async fn run(args: &DiagnoseArgs, connect: &Connect) -> color_eyre::Result<E
             .iter()
             .map(|sentence| NotSeen::new(NotSeenKind::RunsUnread, [], format!("open runs not seen in {sentence}"))),
     );
-    let all = crate::fleet::database::databases(&fleet);
+    let all = databases(&fleet);
     let near = |run: &Standing| {
         args.database.is_none() || all.iter().any(|db| found.databases.contains(&db.name) && run.concerns(db))
     };
@@ -92,11 +90,8 @@ pub async fn run(args: &DiagnoseArgs, connect: &Connect) -> color_eyre::Result<E
 
 /// Leases lie in the namespaces of the chosen Database's TidbClusters only.
 fn keep_only(fleet: &mut Fleet, asked: &str) {
-    let own = crate::fleet::database::databases(fleet).into_iter();
-    let own: Vec<_> = own
-        .filter(|database| database.name == asked || database.id.as_deref() == Some(asked))
-        .flat_map(|database| database.tidb_clusters)
-        .collect();
+    let own = databases(fleet).into_iter().filter(|database| database.is_called(asked));
+    let own: Vec<_> = own.flat_map(|database| database.tidb_clusters).collect();
     for cluster in fleet.clusters.values_mut() {
         let context = cluster.context.clone();
         cluster.tidb_clusters.retain(|key, _| own.iter().any(|of| of.context == context && of.key() == *key));

@@ -9,7 +9,7 @@ use clap::Args;
 use super::shared_options::{Connect, namespace_of};
 use super::{USAGE, fail, manual, print};
 use crate::client::{self, journal};
-use crate::fleet::database::{Database, databases};
+use crate::fleet::database::{Database, by_name, databases};
 use crate::fleet::extras::Extras;
 use crate::fleet::network_prerequisites::{Proof, prerequisites};
 use crate::fleet::{Fleet, ObjectRef};
@@ -57,7 +57,7 @@ pub async fn run(args: &NetworkArgs, connect: &Connect) -> color_eyre::Result<Ex
         name: database.as_ref().map(|database| database.name.clone()),
         prerequisites: match one_cluster(places) {
             true => Vec::new(),
-            false => prerequisites(&fleet, database.as_ref(), places, &proofs),
+            false => prerequisites(&fleet, database.as_ref(), places, &proofs, observed_at),
         },
     });
     let shown = Shown { databases: databases.collect() };
@@ -90,23 +90,12 @@ fn asked(args: &NetworkArgs, fleet: &Fleet) -> Result<Vec<Asked>, String> {
         let places = database.tidb_clusters.iter().cloned().chain(new()).collect();
         Asked { database: Some(database), places }
     };
-    let all = databases(fleet);
-    match &args.database {
-        None if !args.with.is_empty() => Ok(vec![Asked { database: None, places: new().collect() }]),
-        None => Ok(all.into_iter().map(with_new).collect()),
-        Some(asked) => {
-            let known: Vec<String> = all.iter().map(|database| database.name.clone()).collect();
-            let chosen: Vec<_> = all
-                .into_iter()
-                .filter(|database| database.name == *asked || database.id.as_deref() == Some(asked))
-                .map(with_new)
-                .collect();
-            match chosen.is_empty() {
-                true => Err(format!("no Database is called {asked:?}; there are: {}", known.join(", "))),
-                false => Ok(chosen),
-            }
-        }
+    if args.database.is_none() && !args.with.is_empty() {
+        return Ok(vec![Asked { database: None, places: new().collect() }]);
     }
+    let all = databases(fleet);
+    let chosen = by_name::chosen(&all, args.database.as_deref()).map_err(|unknown| unknown.to_string())?;
+    Ok(chosen.into_iter().cloned().map(with_new).collect())
 }
 
 /// What a run looked at, if that was its business.

@@ -13,7 +13,7 @@ use super::shared_options::{Connect, namespace_of};
 use super::{USAGE, fail, manual, print};
 use crate::client;
 use crate::fleet::ObjectRef;
-use crate::fleet::database::databases;
+use crate::fleet::database::{by_name, databases};
 use crate::fleet::dns_forwards::{Forwards, forwards};
 use crate::fleet::extras::Extras;
 use crate::misread::Misread;
@@ -71,12 +71,9 @@ pub async fn run(args: &RenderArgs, connect: &Connect) -> color_eyre::Result<Exi
     };
     let fleet = client::assemble(links.look_closer(None, &Extras::default()).await);
     let all = databases(&fleet);
-    let asked = |database: &&crate::fleet::database::Database| {
-        database.name == args.database || database.id.as_deref() == Some(&args.database)
-    };
-    let Some(database) = all.iter().find(asked) else {
-        let known = all.iter().map(|database| database.name.as_str()).collect::<Vec<_>>().join(", ");
-        return Ok(fail(&format!("no Database is called {:?}; there are: {known}", args.database), USAGE));
+    let database = match by_name::position(&all, &args.database) {
+        Ok(at) => &all[at],
+        Err(unknown) => return Ok(fail(&unknown.to_string(), USAGE)),
     };
     let known: BTreeMap<&str, &[String]> =
         args.dns.iter().map(|(context, addresses)| (context.as_str(), addresses.as_slice())).collect();

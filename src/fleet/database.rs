@@ -1,7 +1,7 @@
 //! Databases: TidbClusters grouped, and every PD member joined to its pod, TidbCluster and KubeCluster.
 //!
 //! Which TidbClusters are one is decided in `grouping`, whose a member is in `joining`, what is wrong in `judging`; `assembling`
-//! brings them together, `kept` only those anew that a change can be about. What cannot be joined is said in words, never guessed. Not here: what a runbook does about drift. Neighbours:
+//! brings them together, `kept` only those anew that a change can be about; `by_name` finds one. What cannot be joined is said in words, never guessed. Not here: what a runbook does about drift. Neighbours:
 //! [`super::quorum`], [`super::pd`].
 
 use serde::Serialize;
@@ -18,6 +18,7 @@ use super::region_replicas::RegionLoss;
 use super::tls_toggle::Toggle;
 
 mod assembling;
+pub mod by_name;
 pub(super) mod grouping;
 pub(super) mod hosts;
 mod joining;

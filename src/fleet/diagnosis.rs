@@ -54,7 +54,7 @@ pub struct Diagnosis {
 /// Looks over the Databases of this name or id; `None`: all.
 pub fn diagnose(fleet: &Fleet, only: Option<&str>) -> Diagnosis {
     let mut found = Diagnosis::default();
-    let named = |db: &Database| only.is_none_or(|only| db.name == only || db.id.as_deref() == Some(only));
+    let named = |db: &Database| only.is_none_or(|only| db.is_called(only));
     for database in databases(fleet).into_iter().filter(named) {
         found.databases.push(database.name.clone());
         found.unseen.extend(database.unseen.iter().map(|unseen| unseen.within(&database.name)));

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use super::database::{Database, Member, StoreRow};
@@ -15,6 +15,9 @@ use super::kubectl::quote;
 use super::one_cluster::Holding;
 use super::{Fleet, KubeCluster, ObjectRef};
 use crate::counted::counted;
+
+/// For how long what pods saw is believed: routes, firewalls and DNS are changed by people who do not tell PD.
+const BELIEVED: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 /// What is needed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -97,12 +100,13 @@ pub struct Proof {
 }
 
 /// Everything that these places need of each other, in order. `database`: whose they are, where there is one. `places`: its
-/// TidbClusters and those that are to join, a name being empty where it is not known. `proofs`: the newest counts.
+/// TidbClusters and those that are to join, a name being empty where it is not known. `proofs`: the newest counts, for a week before `now`.
 pub fn prerequisites(
     fleet: &Fleet,
     database: Option<&Database>,
     places: &[ObjectRef],
     proofs: &[Proof],
+    now: Timestamp,
 ) -> Vec<Prerequisite> {
     let contexts: BTreeSet<&str> = places.iter().map(|place| place.context.as_str()).collect();
     let clusters: Vec<&KubeCluster> = contexts.iter().filter_map(|context| fleet.clusters.get(*context)).collect();
@@ -118,8 +122,8 @@ pub fn prerequisites(
     }
     for (at, one) in clusters.iter().enumerate() {
         for other in &clusters[at + 1..] {
-            let there = ports(places, (&one.context, &other.context), proofs);
-            let back = ports(places, (&other.context, &one.context), proofs);
+            let there = ports(places, (&one.context, &other.context), proofs, now);
+            let back = ports(places, (&other.context, &one.context), proofs, now);
             all.push(ranges(one, other, there.holding == Holding::Holds && back.holding == Holding::Holds));
             all.extend(database.map(|of| connected(&of.members, &of.stores, (&one.context, &other.context))));
             all.extend([there, back]);
@@ -242,7 +246,7 @@ fn connected(members: &[Member], stores: &[StoreRow], (one, other): (&str, &str)
     new(Requirement::PdConnected, one, Some(other), holding)
 }
 
-fn ports(places: &[ObjectRef], (from, to): (&str, &str), proofs: &[Proof]) -> Prerequisite {
+fn ports(places: &[ObjectRef], (from, to): (&str, &str), proofs: &[Proof], now: Timestamp) -> Prerequisite {
     let own = |of: &ObjectRef, context: &str| {
         of.context == context && places.iter().any(|place| place.context == context && place.namespace == of.namespace)
     };
@@ -252,6 +256,13 @@ fn ports(places: &[ObjectRef], (from, to): (&str, &str), proofs: &[Proof]) -> Pr
         Some(Proof { run, at, trouble, .. }) => {
             let when = at.strftime("%Y-%m-%d %H:%MZ");
             match trouble {
+                _ if now.duration_since(*at) > BELIEVED => {
+                    let saw = trouble.as_deref().unwrap_or("every name and port answered");
+                    Err(Holding::Unknown(format!(
+                        "what run {run} of verify-network saw at {when} is older than {} days ({saw})",
+                        BELIEVED.as_hours() / 24
+                    )))
+                }
                 None => Ok(format!("run {run} of verify-network saw it at {when}")),
                 Some(why) => Err(Holding::Broken(format!("run {run} of verify-network at {when}: {why}"))),
             }
@@ -309,7 +320,7 @@ mod tests {
     fn what_nothing_shows_is_unknown_with_what_would_prove_it() {
         let forwarding = corefile::read(".:53 {\n  kubernetes a.test\n}\nb.test:53 {\n  forward . 10.0.0.1\n}\n");
         let fleet = fleet(&[("a", forwarding, "10.1.0.1"), ("b", Dns::of("b.test"), "10.2.0.1")]);
-        let all = prerequisites(&fleet, None, &places(), &[]);
+        let all = prerequisites(&fleet, None, &places(), &[], Timestamp::UNIX_EPOCH);
         let there = of(&all, Requirement::DnsForward, "a");
         assert_eq!((there.holding, there.command), (Holding::Holds, None));
         let back = of(&all, Requirement::DnsForward, "b");
@@ -324,14 +335,14 @@ mod tests {
         let ports = of(&all, Requirement::Ports, "b");
         let wanted = "tidepilot run verify-network --set first=b/db/y --set second=a/db/x";
         assert_eq!((matches!(ports.holding, Holding::Unknown(_)), ports.command.as_deref()), (true, Some(wanted)));
-        let all = prerequisites(&Fleet::default(), None, &places(), &[]);
+        let all = prerequisites(&Fleet::default(), None, &places(), &[], Timestamp::UNIX_EPOCH);
         assert!(all.iter().all(|one| one.holding != Holding::Holds), "of KubeClusters that nobody saw nothing holds");
     }
 
     #[test]
     fn one_name_or_one_address_for_two_pods_is_broken() {
         let fleet = fleet(&[("a", Dns::of("cluster.local"), "10.1.0.1"), ("b", Dns::of("cluster.local"), "10.1.0.1")]);
-        let all = prerequisites(&fleet, None, &places(), &[]);
+        let all = prerequisites(&fleet, None, &places(), &[], Timestamp::UNIX_EPOCH);
         let names = of(&all, Requirement::DnsForward, "a");
         assert!(matches!(&names.holding, Holding::Broken(why) if why.contains("namespace db")), "{names:?}");
         assert_eq!(names.command, None, "no Corefile mends it");
@@ -365,15 +376,16 @@ mod tests {
 
     #[test]
     fn the_newest_run_that_tried_these_places_counts() {
+        let at = |second: i64| Timestamp::from_second(second).expect("a time");
         let proof = |run: &str, second: i64, trouble: Option<&str>| Proof {
             run: run.into(),
-            at: Timestamp::from_second(second).expect("a time"),
+            at: at(second),
             from: ObjectRef::new("a", "db", "x"),
             to: ObjectRef::new("b", "db", "y"),
             trouble: trouble.map(str::to_owned),
         };
         let proofs = [proof("old", 1, Some("closed: 2380")), proof("new", 2, None)];
-        let judged = |from: &str, to: &str, proofs: &[Proof]| ports(&places(), (from, to), proofs);
+        let judged = |from: &str, to: &str, proofs: &[Proof]| ports(&places(), (from, to), proofs, at(3));
         assert_eq!(judged("a", "b", &proofs).holding, Holding::Holds);
         assert!(matches!(judged("b", "a", &proofs).holding, Holding::Unknown(_)), "one way is not the other");
         let broken = judged("a", "b", &proofs[..1]).holding;
@@ -386,5 +398,16 @@ mod tests {
             matches!(judged("a", "b", &[elsewhere]).holding, Holding::Unknown(_)),
             "another namespace is another name"
         );
+        for (run, says) in [("new", "every name and port answered"), ("old", "closed: 2380")] {
+            let of = proofs.iter().find(|proof| proof.run == run).cloned().expect("one of the two");
+            let week = of.at + BELIEVED;
+            let later = |now| ports(&places(), ("a", "b"), std::slice::from_ref(&of), now).holding;
+            assert!(!matches!(later(week), Holding::Unknown(_)), "a week is not too long");
+            let old = later(week + SignedDuration::from_secs(1));
+            assert!(
+                matches!(&old, Holding::Unknown(why) if why.contains("older than 7 days") && why.contains(says)),
+                "{old:?}"
+            );
+        }
     }
 }

@@ -62,7 +62,7 @@ pub fn check(fleet: &Fleet, only: Option<&str>, now: Timestamp) -> Checked {
 /// The same, of Databases that were computed already: those of this very fleet.
 #[expect(clippy::too_many_lines, reason = "the list of all hazards")]
 pub fn check_among(fleet: &Fleet, all: &[Database], only: Option<&str>, now: Timestamp) -> Checked {
-    let named = |db: &Database| only.is_none_or(|only| db.name == only || db.id.as_deref() == Some(only));
+    let named = |db: &Database| only.is_none_or(|only| db.is_called(only));
     let chosen: Vec<&Database> = all.iter().filter(|database| named(database)).collect();
     let mut checked = Checked { databases: chosen.iter().map(|db| db.name.clone()).collect(), ..Checked::default() };
     let functions: Vec<OfDatabase> = [

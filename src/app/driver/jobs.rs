@@ -8,6 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::journals::replay;
+use super::planning::cfssl_folder;
 use super::{Driver, RunChannels, copies, end, guard, new_run_id};
 use crate::app::exit_codes::Exit;
 use crate::app::message::RunEnd;
@@ -62,6 +63,11 @@ pub struct Followed {
 impl Driver {
     /// Why no Job can drive this plan; one sentence.
     pub fn not_by_job(&self, plan: &Plan) -> Option<String> {
+        if let Some(folder) = cfssl_folder(plan) {
+            return Some(format!(
+                "cfssl signs here, with its files in {folder}, and neither goes into the pod of a Job; take method builtin, or run it without --in"
+            ));
+        }
         let two = plan.steps.iter().find(|step| step.approvers > 1 && !step.already_so)?;
         Some(format!(
             "step {} needs two people, and a Job drives as a ServiceAccount, which is no person; run it without --in",

@@ -299,15 +299,19 @@ impl Driver {
     }
 }
 
-/// Why this machine cannot let cfssl sign what the plan has it sign; `None`: nothing shows, or cfssl signs nothing.
-fn cfssl_unfit(plan: &Plan) -> Option<CheckResult> {
+/// The folder for cfssl's files, where cfssl signs something that is still to be signed.
+pub(super) fn cfssl_folder(plan: &Plan) -> Option<String> {
     let folder = |step: &PlannedStep| match &step.action {
         Action::IssueCa(IssueCa { signer: Signer::Cfssl { folder }, .. })
         | Action::IssueCertificate(IssueCertificate { signer: Signer::Cfssl { folder }, .. }) => Some(folder.clone()),
         _ => None,
     };
-    let folder = plan.steps.iter().filter(|step| !step.already_so).find_map(folder)?;
-    let why = cfssl::unfit(Path::new(&folder))?;
+    plan.steps.iter().filter(|step| !step.already_so).find_map(folder)
+}
+
+/// Why this machine cannot let cfssl sign what the plan has it sign; `None`: nothing shows, or cfssl signs nothing.
+fn cfssl_unfit(plan: &Plan) -> Option<CheckResult> {
+    let why = cfssl::unfit(Path::new(&cfssl_folder(plan)?))?;
     Some(refused("cfssl", "This machine can sign with cfssl", why))
 }
 

@@ -17,9 +17,10 @@ use crate::runbook::run::standing::{Drives, Standing};
 const RUNS_EVERY: Duration = Duration::from_secs(10);
 const RUNS_AT_REST: Duration = Duration::from_secs(60);
 
-/// No change of the fleet for so long: the first answers are in. Longest wait for that.
-const CALM: Duration = Duration::from_millis(30);
-const IMPATIENT: Duration = Duration::from_millis(300);
+/// No change of the fleet for so long: the first answers are in, those of PD too, which come a few round trips after the
+/// lists. Longest wait for that.
+const CALM: Duration = Duration::from_millis(100);
+const IMPATIENT: Duration = Duration::from_millis(600);
 
 /// Says what this machine has: runbooks, and its own runs. Reading them takes more of a processor than all first answers of the
 /// clusters, so that these come first. `changes`: counts what was heard of the fleet.

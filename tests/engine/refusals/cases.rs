@@ -442,6 +442,17 @@ pub const CASES: &[Case] = &[
         "west/prod/push",
         &[("method", "remote-write"), ("remoteWriteUrl", "http://receiver"), ("remoteWriteSecret", "push")],
     ),
+    case(&[MONITOR], "push-secret-seen", "west/prod/push", |w| w.unread_secret("west/prod/push")).with(&[
+        ("method", "remote-write"),
+        ("remoteWriteUrl", "http://receiver"),
+        ("remoteWriteSecret", "push"),
+    ]),
+    case(&[MONITOR], "bucket-secret-seen", "east/prod/bucket", |w| w.unread_secret("east/prod/bucket"))
+        .with(&[("objectStorageSecret", "bucket")]),
+    case(&[MONITOR], "grafana-secret-seen", "west/prod/grafana", |w| w.unread_secret("west/prod/grafana"))
+        .with(&[("grafanaSecret", "grafana")]),
+    case(&[MONITOR], "global-grafana-secret-seen", "east/prod/grafana", |w| w.unread_secret("east/prod/grafana"))
+        .with(&[("globalGrafanaSecret", "grafana")]),
     given(&[MONITOR], "bucket-secret-there", "east/prod/bucket", &[("objectStorageSecret", "bucket")]),
     given(&[MONITOR], "grafana-secret-there", "west/prod/grafana", &[("grafanaSecret", "grafana")]),
     given(&[MONITOR], "global-grafana-secret-there", "east/prod/grafana", &[("globalGrafanaSecret", "grafana")]),

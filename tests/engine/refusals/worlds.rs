@@ -173,6 +173,11 @@ impl World {
         assert!(context.objects.insert((kind, key), sight).is_some(), "nobody looks at {at}");
     }
 
+    /// A Secret that may not be read.
+    pub fn unread_secret(&mut self, at: &str) {
+        self.sees(ObjectKind::Secret, at, Lookup::Unseen("may not get secrets".into()));
+    }
+
     fn present(&mut self, at: &str) -> &mut Value {
         let at = ObjectRef::parse(at).expect("context, namespace, name");
         match self.cluster(&at.context).objects.get_mut(&(ObjectKind::Secret, at.key())) {

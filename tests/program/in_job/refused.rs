@@ -182,6 +182,23 @@ fn a_step_for_two_people_is_not_left_to_a_service_account() {
 }
 
 #[test]
+fn the_cfssl_of_this_machine_is_not_looked_for_in_a_pod() {
+    let world = World::start();
+    let folder = format!("folder={}", world.room.path("cfssl").display());
+    let inputs =
+        ["run", "issue-ca", "--set", "tidbCluster=legacy/pingcap/basic", "--set", "method=cfssl", "--set", &folder];
+    let ran = world.laptop(&with(&[&inputs, &["--yes"], &IN]));
+    assert!(
+        ran.code == 4 && ran.all().contains("method builtin, or run it without --in"),
+        "{} {}",
+        ran.code,
+        ran.all()
+    );
+    assert!(world.node().jobs().is_empty());
+    nothing_was_sent(&world);
+}
+
+#[test]
 fn a_runbook_of_ones_own_goes_with_the_job() {
     let world = World::start();
     let shipped = include_str!("../../../runbooks/migrate-cluster-domain.yaml");

@@ -176,9 +176,7 @@ pub fn unexplained(runs: &[Standing], databases: &[Database]) -> bool {
 /// Databases before they are over. `fleet_databases`: what was looked at.
 pub fn into_diagnosis(runs: &[Standing], databases: &[Database], found: &mut Diagnosis) {
     for leftover in &mut found.leftovers {
-        let database = databases.iter().find(|database| {
-            database.name == leftover.database || database.id.as_deref() == Some(leftover.database.as_str())
-        });
+        let database = databases.iter().find(|database| database.is_called(&leftover.database));
         let Some(run) = runs.iter().find(|run| run.open && database.is_some_and(|database| run.concerns(database)))
         else {
             continue;
