@@ -8,7 +8,7 @@
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use tidepilot::fleet::one_cluster::invariants;
+use tidepilot::fleet::database_invariants::invariants;
 use tidepilot::fleet::pd::{EtcdMember, MemberId, PdAnswer, PdView, Store};
 use tidepilot::fleet::{Change, Crd, Fleet, Freshness, ObjectKey, What, database};
 use tidepilot::hazards::check;

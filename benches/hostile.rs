@@ -245,7 +245,7 @@ fn texts(folder: &Path) {
 
 /// Nineteen minutes of churn in one go: as many changes as an operator and its pods made in the soak of the first release.
 fn simulator() {
-    let store = tidepilot::sim::store::Store::new();
+    let store = tidepilot::sim::object_store::Store::new();
     let text = "x".repeat(24 * 1024);
     let (begun, mut all) = (Instant::now(), Used::default());
     used(std::process::id(), &mut all);

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use model::{Branch, Course, drive, opened, runbook};
 use tidepilot::client::journal::{Journal, read};
-use tidepilot::runbook::action::Answer;
+use tidepilot::runbook::action_types::Answer;
 use tidepilot::runbook::run::engine::Run;
 use tidepilot::runbook::run::journal_lines::decode;
 use tidepilot::runbook::run::record::{Event, Record};

@@ -7,7 +7,7 @@ use etcetera::{AppStrategy, AppStrategyArgs};
 use serde::Deserialize;
 
 use crate::files::{self, Allowed, CONFIG_LIMIT, FileError};
-use crate::misread::parser_words;
+use crate::invalid_value::parser_words;
 
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase", default)]

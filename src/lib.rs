@@ -9,7 +9,7 @@
 //! * [`app`] — the core: messages in, effects out, and the driver which carries the effects out;
 //! * [`console`] and [`report`] — the two faces;
 //! * [`cli`] — arguments to lib to exit code;
-//! * [`counted`] and [`shown`] — small words that every room uses: numbers with their nouns, the door of printed text;
+//! * [`pluralize`] and [`sanitize`] — small words that every room uses: numbers with their nouns, the door of printed text;
 //! * `sim` — a simulated world that speaks only the wires and imports nothing of ours (a crate of its own, feature `demo`).
 
 #![cfg_attr(
@@ -22,14 +22,14 @@ pub mod cli;
 pub mod client;
 pub mod config;
 pub mod console;
-pub mod counted;
+mod did_you_mean;
 mod files;
 pub mod fleet;
 pub mod hazards;
-pub mod misread;
-mod near;
+pub mod invalid_value;
+pub mod pluralize;
 pub mod report;
 pub mod runbook;
-pub mod shown;
+pub mod sanitize;
 #[cfg(feature = "demo")]
 pub use tidepilot_sim::sim;

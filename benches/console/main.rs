@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use figures::{spent, spread, table, tenths, used};
 use screen::Program;
 use serde_json::{Map, Value, json};
-use tidepilot::sim::load::Load;
+use tidepilot::sim::load_generator::Load;
 use tidepilot::sim::{Sim, SimOptions};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_tidepilot");

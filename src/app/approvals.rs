@@ -1,18 +1,18 @@
 //! Runs that wait for a second person: what that person is shown, and what the console does about it.
 //!
 //! Plain data and the keys' meaning; what is shown is made from the step's action when it is drawn. Not here: reading the
-//! record and writing the approval (`driver::approve`), drawing (`console::approvals`, `report::approve`).
+//! record and writing the approval (`driver::approve`), drawing (`console::approvals`, `report::approval_request`).
 
 use tui_input::Input;
 
+pub use super::approval_request::ToApprove;
 use super::message::{ApprovalNews, Effect};
-pub use super::to_approve::ToApprove;
-use super::words::Level;
+use super::status_level::Level;
 use super::{App, Dialog, View};
 use crate::fleet::ObjectRef;
-use crate::runbook::action::Reversibility;
-use crate::runbook::rendered::deed;
-use crate::runbook::run::standing::Standing;
+use crate::runbook::action_types::Reversibility;
+use crate::runbook::run::open_run_status::Standing;
+use crate::runbook::step_from_action::deed;
 
 /// The approval on the screen.
 #[derive(Clone, Debug, PartialEq)]

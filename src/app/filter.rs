@@ -194,8 +194,8 @@ pub fn in_order(long: &str, short: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::status_level::Level;
     use super::super::views::{Cell, Item, column};
-    use super::super::words::Level;
     use super::*;
 
     #[test]

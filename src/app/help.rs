@@ -5,13 +5,13 @@
 
 use crossterm::event::KeyEvent;
 
-use super::bars::Bar;
 use super::keymap::{Binding, Command, Group, Scope, bindings, elsewhere, name};
-use super::objects::nothing_here;
-use super::rows::Item;
 use super::run_view::RunView;
+use super::selected_object::nothing_here;
+use super::start_blockers::Bar;
+use super::status_level::Level;
 use super::views::Column;
-use super::words::Level;
+use super::visible_rows::Item;
 use super::{App, View};
 use crate::runbook::run::view::ResolutionOffer;
 

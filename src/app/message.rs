@@ -7,22 +7,22 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
+use super::approval_request::ToApprove;
+use super::connection_stats::WeatherNews;
 use super::exit_codes::Exit;
-use super::to_approve::ToApprove;
-use super::weather::WeatherNews;
 use super::whole_run::WholeRun;
 use crate::fleet::Change;
 use crate::fleet::ObjectRef;
-use crate::fleet::closeup::{Ask, News};
-use crate::fleet::forward::ForwardNews;
+use crate::fleet::logs_and_events::{Ask, News};
+use crate::fleet::port_forward::ForwardNews;
 use crate::fleet::tidbcluster::TidbCluster;
 use crate::fleet::workload::Pod;
 use crate::runbook::plan::overrule::Accepted;
 use crate::runbook::plan::{Gate, Plan};
-use crate::runbook::run::choices::Resolution;
+use crate::runbook::run::open_run_status::Standing;
+use crate::runbook::run::pause_choices::Resolution;
 use crate::runbook::run::record::Record;
-use crate::runbook::run::standing::Standing;
-use crate::runbook::run::ways::WayOn;
+use crate::runbook::run::recovery_commands::WayOn;
 
 /// Everything that can happen to the core.
 #[derive(Clone, Debug)]
@@ -69,9 +69,9 @@ pub enum Message {
     /// How connections fare, of those that were asked something.
     Weather(Vec<WeatherNews>),
     /// A shell has ended, or none was opened; one sentence.
-    Shell(super::words::Level, String),
+    Shell(super::status_level::Level, String),
     /// What became of something that was asked for; one sentence.
-    Said(super::words::Level, String),
+    Said(super::status_level::Level, String),
     /// A background task died; one sentence.
     Fault(String),
 }

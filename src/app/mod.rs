@@ -3,65 +3,65 @@
 //! [`App`] is plain data: what is known, where the person is, which dialog is open. [`App::update`] is the only
 //! thing that moves it, and it has no clock and no I/O. Not here: drawing (`console`), acting (`driver`).
 //!
-//! Neighbours: [`message`] (what goes in and out), [`keymap`] (what keys mean), [`rows`] and [`matrix`] (what a view
+//! Neighbours: [`message`] (what goes in and out), [`keymap`] (what keys mean), [`visible_rows`] and [`overview_matrix`] (what a view
 //! lists, for the cursor and for drawing alike), [`form`], [`palette`] and [`run_view`] (state of single screens).
 
+pub mod approval_request;
 pub mod approvals;
-pub mod asked;
-pub mod bars;
-mod changes;
-pub mod choices;
-pub mod closeup;
-mod computed;
-mod consent;
-mod containers;
-pub mod copying;
+mod change_highlight;
+pub mod change_history;
+pub mod clipboard_items;
+mod cluster_focus;
+mod command_dispatch;
+mod confirmation;
+pub mod connection_stats;
+pub mod console_docs;
+mod current_database;
+mod demo_hint;
+mod derived_cache;
 pub mod driver;
-mod emptying;
 pub mod exit_codes;
 pub mod filter;
-mod first_job;
-mod focusing;
-pub mod foreseen;
 pub mod form;
-pub mod forwards;
+pub mod form_preview;
 pub mod help;
-pub mod helping;
-mod in_front;
 mod key_names;
 pub mod keymap;
-pub mod matrix;
+pub mod kubectl_k9s_aliases;
+mod leader_change_grace;
+mod log_container;
+pub mod logs_and_events;
 pub mod message;
-mod moving;
-pub mod namespaces;
-pub mod objects;
-pub mod other_words;
+mod mouse;
+pub mod namespace_filter;
+mod navigation;
 mod overrule;
+pub mod overview_matrix;
 pub mod palette;
-mod perform;
-mod pointing;
+pub mod palette_run_command;
+pub mod port_forwards;
 mod prompt;
-pub mod reference;
-pub mod regions;
-mod restarts;
-pub mod rows;
-mod run_looks;
-pub mod run_reading;
+pub mod region_counts_refresh;
+mod restart_impact;
+pub mod run_choices;
+pub mod run_journal_loading;
 pub mod run_view;
+pub mod runbook_suggestions;
+mod runs_refresh;
 mod screen;
 pub mod search;
-pub mod seen;
-mod settling;
+pub mod selected_object;
 mod shells;
 pub mod sorting;
+pub mod start_blockers;
+pub mod status_level;
+mod store_drain_eta;
 pub mod suspension;
-pub mod to_approve;
 mod update;
-pub mod urls;
+pub mod url_display;
 pub mod views;
-pub mod weather;
+pub mod visible_rows;
 pub mod whole_run;
-pub mod words;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
@@ -70,24 +70,24 @@ use std::sync::OnceLock;
 use jiff::Timestamp;
 
 use crate::fleet::certificate_list::Certificate;
+use crate::fleet::connection_health::Weather;
 use crate::fleet::database::Database;
-use crate::fleet::database::kept::KeptDatabases;
-use crate::fleet::weather::Weather;
+use crate::fleet::database::incremental_rebuild::KeptDatabases;
 use crate::fleet::{self, Fleet, KubeCluster, ObjectRef};
 use crate::hazards::Checked;
 use crate::runbook::plan::Plan;
-use crate::runbook::run::standing::Standing;
+use crate::runbook::run::open_run_status::Standing;
 use approvals::Approving;
 use form::Form;
-use helping::Known;
 use keymap::Scope;
 use message::RunbookInfo;
-use rows::Kept;
 use run_view::RunView;
-use words::Level;
+use runbook_suggestions::Known;
+use status_level::Level;
+use visible_rows::Kept;
 
-pub use copying::Copyable;
-pub use restarts::Restart;
+pub use clipboard_items::Copyable;
+pub use restart_impact::Restart;
 pub use screen::{Dialog, Flash, Screen, Told};
 pub use views::{Subject, View};
 
@@ -124,7 +124,7 @@ pub struct App {
     checked_here: OnceLock<Checked>,
     /// How each connection fares, by context, and what was asked in this session.
     pub weather: BTreeMap<String, Weather>,
-    pub requests: weather::Requests,
+    pub requests: connection_stats::Requests,
     /// What is wrong with KubeClusters as such.
     around: OnceLock<Vec<fleet::problem::Problem>>,
     certificates: OnceLock<Vec<Certificate>>,
@@ -152,21 +152,21 @@ pub struct App {
     /// Those that cannot be used: why.
     pub broken_runbooks: BTreeMap<String, String>,
     pub runs: Vec<Standing>,
-    looks: run_looks::RunLooks,
+    looks: runs_refresh::RunLooks,
     /// When PD was last asked to count regions.
-    counting: Option<regions::Counting>,
+    counting: Option<region_counts_refresh::Counting>,
     /// The journal of the run whose page is in front.
-    reading: run_reading::Reading,
+    reading: run_journal_loading::Reading,
     pub form: Option<Form>,
-    foreseen: foreseen::Foreseen,
+    foreseen: form_preview::Foreseen,
     /// A plan was asked for and has not come.
     pub planning: bool,
     pub plan: Option<Box<Plan>>,
     pub run: Option<RunView>,
     pub approving: Option<Approving>,
-    pub closeup: closeup::Closeup,
+    pub closeup: logs_and_events::Closeup,
     /// Ports on this machine that lead into pods.
-    pub forwards: Vec<forwards::Forward>,
+    pub forwards: Vec<port_forwards::Forward>,
     next_forward: u64,
     /// The run of the list for which a choice is asked, where it is not the one that is shown.
     picked: Option<String>,
@@ -191,13 +191,13 @@ pub struct App {
     change: u64,
     fleet_change: u64,
     kept: RefCell<Kept>,
-    changes: RefCell<changes::Changes>,
+    changes: RefCell<change_highlight::Changes>,
     /// What this session saw change.
-    pub edited: seen::History,
+    pub edited: change_history::History,
     pub told: VecDeque<Told>,
     /// Stores that PD empties, and what was seen of it.
-    leaving: emptying::Leaving,
-    leads: settling::Leads,
+    leaving: store_drain_eta::Leaving,
+    leads: leader_change_grace::Leads,
     /// A key was pressed in this session: whoever sits here has begun.
     begun: bool,
     /// The minute that the clock showed last.
@@ -216,7 +216,7 @@ impl App {
             checked: OnceLock::new(),
             checked_here: OnceLock::new(),
             weather: BTreeMap::new(),
-            requests: weather::Requests::default(),
+            requests: connection_stats::Requests::default(),
             around: OnceLock::new(),
             certificates: OnceLock::new(),
             versions: OnceLock::new(),
@@ -234,16 +234,16 @@ impl App {
             runbooks: Vec::new(),
             broken_runbooks: BTreeMap::new(),
             runs: Vec::new(),
-            looks: run_looks::RunLooks::default(),
+            looks: runs_refresh::RunLooks::default(),
             counting: None,
-            reading: run_reading::Reading::default(),
+            reading: run_journal_loading::Reading::default(),
             form: None,
-            foreseen: foreseen::Foreseen::default(),
+            foreseen: form_preview::Foreseen::default(),
             planning: false,
             plan: None,
             run: None,
             approving: None,
-            closeup: closeup::Closeup::default(),
+            closeup: logs_and_events::Closeup::default(),
             forwards: Vec::new(),
             next_forward: 1,
             picked: None,
@@ -261,10 +261,10 @@ impl App {
             fleet_change: 0,
             kept: RefCell::default(),
             changes: RefCell::default(),
-            edited: seen::History::default(),
+            edited: change_history::History::default(),
             told: VecDeque::new(),
-            leaving: emptying::Leaving::default(),
-            leads: settling::Leads::default(),
+            leaving: store_drain_eta::Leaving::default(),
+            leads: leader_change_grace::Leads::default(),
             begun: false,
             minute: None,
         }

@@ -5,7 +5,7 @@
 use tui_input::Input;
 
 use super::message::Effect;
-use super::words::Level;
+use super::status_level::Level;
 use super::{App, Dialog};
 use crate::runbook::plan::CheckResult;
 use crate::runbook::plan::overrule;

@@ -3,8 +3,8 @@
 //! An object is an argument of the view that lists it (`pods east/db/basic-pd-0`); typed alone it is found by the parts of
 //! its name. Not here: its line editing (`update`), carrying out (`prompt`) and its drawing (`console::dialog`).
 
-use super::asked::in_palette;
-use super::other_words::{Leads, OTHER_WORDS};
+use super::kubectl_k9s_aliases::{Leads, OTHER_WORDS};
+use super::palette_run_command::in_palette;
 use super::{App, View};
 
 /// What an entry leads to.

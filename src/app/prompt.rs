@@ -1,18 +1,18 @@
 //! What the `:` prompt and the fields of a form do with tab, the arrows and enter.
 //!
-//! Not here: what the words are ([`super::palette`]) and what commands do ([`super::perform`]).
+//! Not here: what the words are ([`super::palette`]) and what commands do ([`super::command_dispatch`]).
 
 use tui_input::Input;
 
 use super::form::Form;
-use super::helping::Known;
 use super::keymap::Command;
+use super::kubectl_k9s_aliases::Leads;
 use super::message::Effect;
-use super::other_words::Leads;
 use super::palette::{Target, arguments, candidates, nowhere, resolve};
-use super::words::Level;
+use super::runbook_suggestions::Known;
+use super::status_level::Level;
 use super::{App, Dialog, View};
-use crate::fleet::database::{Database, by_name};
+use crate::fleet::database::{Database, find_by_name};
 
 impl App {
     pub(super) fn complete(&mut self, forward: bool) {
@@ -68,7 +68,7 @@ impl App {
             self.history.remove(0);
         }
         match (target, argument) {
-            (Target::View(View::Databases), Some(name)) => match by_name::position(self.databases(), &name) {
+            (Target::View(View::Databases), Some(name)) => match find_by_name::position(self.databases(), &name) {
                 Ok(index) => {
                     self.choose_database(index);
                     self.switch(View::Overview);

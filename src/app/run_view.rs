@@ -9,13 +9,13 @@ use jiff::Timestamp;
 
 use super::exit_codes::Exit;
 use super::message::{RunEnd, RunMessage};
-use super::words::Level;
-use crate::runbook::action::Answer;
-use crate::runbook::actions::network::{self, RouteProbe};
+use super::status_level::Level;
+use crate::runbook::action_types::Answer;
+use crate::runbook::actions::network_probe_result::{self, RouteProbe};
 use crate::runbook::plan::steps::FIELD_MANAGER;
 use crate::runbook::plan::{Gate, Plan, PlannedStep};
+use crate::runbook::run::open_run_status::{Drives, Standing};
 use crate::runbook::run::record::{Event, Outcome, PauseReason, Record};
-use crate::runbook::run::standing::{Drives, Standing};
 use crate::runbook::run::undo::undone;
 use crate::runbook::run::view::{self, Direction, Progress, ResolutionOffer, Shown, StepLine, View};
 
@@ -282,7 +282,7 @@ impl RunView {
             return gate.question.clone();
         }
         if let Some((sentence, since)) = &self.waiting {
-            return format!("{sentence} ({})", super::words::age(*since, now));
+            return format!("{sentence} ({})", super::status_level::age(*since, now));
         }
         self.records.last().map_or_else(|| "opening the journal".into(), |record| self.told(record))
     }
@@ -297,7 +297,9 @@ pub fn level(record: &Record) -> Level {
         Event::Returned { answer: Answer::Accepted { .. }, .. } => Level::Working,
         Event::Returned { answer: Answer::Refused { .. }, .. } => Level::Bad,
         Event::Returned { answer: Answer::Unknown { .. }, .. } => Level::Unknown,
-        Event::Completed { evidence, .. } if !network::ways(evidence).iter().all(RouteProbe::good) => Level::Bad,
+        Event::Completed { evidence, .. } if !network_probe_result::ways(evidence).iter().all(RouteProbe::good) => {
+            Level::Bad
+        }
         Event::Completed { .. } => Level::Good,
         Event::Paused { reason: PauseReason::Asked, .. } => Level::Done,
         Event::Chosen { .. } => Level::Working,

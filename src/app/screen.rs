@@ -9,11 +9,11 @@ use tui_input::Input;
 
 use super::keymap::Scope;
 use super::message::Effect;
-use super::rows::Order;
 use super::search::{Hit, Seek};
+use super::status_level::Level;
 use super::views::View;
-use super::words::Level;
-use super::{App, choices, copying, forwards};
+use super::visible_rows::Order;
+use super::{App, clipboard_items, port_forwards, run_choices};
 use crate::fleet::ObjectRef;
 
 /// One entry of the view stack, with its own filter and cursor.
@@ -87,18 +87,18 @@ pub enum Dialog {
     /// What a person may choose once a run has stopped.
     Choices {
         at: usize,
-        offers: Vec<choices::ResolutionOffer>,
+        offers: Vec<run_choices::ResolutionOffer>,
     },
     /// What can be copied of what is under the cursor; enter copies one.
     Copy {
         at: usize,
-        items: Vec<copying::Copyable>,
+        items: Vec<clipboard_items::Copyable>,
     },
     /// One of several things to choose: a port of a pod.
     Pick {
         title: String,
         at: usize,
-        items: Vec<forwards::Pick>,
+        items: Vec<port_forwards::Pick>,
     },
     /// The number of a port on this machine that is to lead to a port of a pod.
     Port {
@@ -111,7 +111,7 @@ pub enum Dialog {
     },
     /// Why something is chosen: it is what the next person will read.
     Reason {
-        offer: choices::ResolutionOffer,
+        offer: run_choices::ResolutionOffer,
         input: Input,
         wrong: bool,
     },

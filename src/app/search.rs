@@ -4,7 +4,7 @@
 //! ([`App::sought`]). Not here: filters of lists and logs ([`super::filter`]).
 
 use super::keymap::Scope;
-use super::words::Level;
+use super::status_level::Level;
 use super::{App, Dialog};
 
 /// Where to look next.

@@ -1,13 +1,13 @@
 //! A shell in a container of the pod under the cursor: whether one may be opened, which container, and the question before.
 //!
 //! Read-write only. Where data or the membership lie (PD, TiKV, TiFlash) the pod's full name is typed. What was opened, and
-//! how it ended, stands in the log. Not here: the terminal (`console::attach`), the request (`client::wire::shell`).
+//! how it ended, stands in the log. Not here: the terminal (`console::shell_attach`), the request (`client::wire::shell`).
 
 use tui_input::Input;
 
-use super::forwards::{Pick, Picked};
 use super::message::Effect;
-use super::words::Level;
+use super::port_forwards::{Pick, Picked};
+use super::status_level::Level;
 use super::{App, Dialog};
 use crate::fleet::ObjectRef;
 use crate::fleet::workload::Pod;

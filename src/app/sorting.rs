@@ -1,11 +1,11 @@
 //! By which column a list is ordered: chosen from a list of columns or by a click on a heading, and turned round.
 //!
 //! The overview is no table: its instances stay below their component, in their order or with the worst first. Not here: how
-//! rows are put in order ([`super::rows`]), the sign in the heading (`console::table`).
+//! rows are put in order ([`super::visible_rows`]), the sign in the heading (`console::table`).
 
-use super::forwards::{Pick, Picked};
-use super::rows::{Order, Row};
-use super::words::Level;
+use super::port_forwards::{Pick, Picked};
+use super::status_level::Level;
+use super::visible_rows::{Order, Row};
 use super::{App, Dialog, View};
 
 /// What the overview is ordered by, within each component.

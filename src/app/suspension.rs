@@ -1,9 +1,9 @@
 //! What a suspendAction has taken away: said where pods, PD and stores would else only be missing.
 //!
-//! Not here: what is suspended (`fleet::rollout`), what a plan suspends ([`super::restarts`]).
+//! Not here: what is suspended (`fleet::rollout`), what a plan suspends ([`super::restart_impact`]).
 
 use super::App;
-use super::words::{Level, quorum_level, quorum_loss, quorum_short};
+use super::status_level::{Level, quorum_level, quorum_loss, quorum_short};
 use crate::fleet::ObjectRef;
 use crate::fleet::database::Database;
 use crate::fleet::rollout::{rollout, suspended_words};

@@ -1,4 +1,4 @@
-//! `update`: one message in, effects out. Routing only; what commands do is in [`super::perform`].
+//! `update`: one message in, effects out. Routing only; what commands do is in [`super::command_dispatch`].
 
 use crossterm::event::{Event as TerminalEvent, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use jiff::Timestamp;
@@ -8,9 +8,9 @@ use tui_input::backend::crossterm::EventHandler;
 use super::keymap::{Command, lookup};
 use super::message::{Effect, Message, RunEnd, RunMessage};
 use super::run_view::RunView;
-use super::words::{Level, freshness_level};
+use super::status_level::{Level, freshness_level};
 use super::{App, Dialog, Flash, Subject, View};
-use crate::fleet::database::kept::namespace;
+use crate::fleet::database::incremental_rebuild::namespace;
 use crate::fleet::{Change, Freshness, ObjectRef, What};
 use crate::runbook::plan::Gate;
 

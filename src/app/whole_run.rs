@@ -1,6 +1,6 @@
 //! The whole journal of one run as it was read: what a list of runs has only the sum of.
 //!
-//! Plain data. Not here: asking for it ([`super::run_reading`]), reading it (`driver::whole_run`).
+//! Plain data. Not here: asking for it ([`super::run_journal_loading`]), reading it (`driver::load_run_journal`).
 
 use crate::runbook::run::journal_verify::Verified;
 use crate::runbook::run::record::Record;

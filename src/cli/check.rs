@@ -20,13 +20,13 @@ use super::{USAGE, complain, fail, print};
 use crate::client::notify::Notifier;
 use crate::client::{self, Links};
 use crate::files::{self, Allowed};
-use crate::fleet::database::{by_name, databases};
-use crate::fleet::extras::Extras;
+use crate::fleet::closer_look::Extras;
+use crate::fleet::database::{databases, find_by_name};
 use crate::hazards::lint::{Text, lint};
 use crate::hazards::{Severity, check_among};
 use crate::report;
 use crate::report::check::{Shown, catalogue, catalogue_json};
-use crate::runbook::run::standing::{self, Standing};
+use crate::runbook::run::open_run_status::{self, Standing};
 
 /// Longest text that is linted.
 const LONGEST: u64 = 16 * 1024 * 1024;
@@ -188,14 +188,14 @@ async fn look(
     let least = args.severity.severity();
     let fleet = client::assemble(links.look_closer(None, &Extras::all()).await);
     let all = databases(&fleet);
-    by_name::chosen(&all, args.database.as_deref()).map_err(|unknown| unknown.to_string())?;
+    find_by_name::chosen(&all, args.database.as_deref()).map_err(|unknown| unknown.to_string())?;
     let mut checked = check_among(&fleet, &all, args.database.as_deref(), now);
     let work = connect.open_work(links, &fleet).await;
     let near = |run: &Standing| {
         args.database.is_none() || all.iter().any(|db| checked.databases.contains(&db.name) && run.concerns(db))
     };
     let mut open: Vec<Standing> = work.open().into_iter().filter(|run| near(run)).collect();
-    standing::into_findings(&open, &all, &mut checked.findings);
+    open_run_status::into_findings(&open, &all, &mut checked.findings);
     // What machines read stays as it is whatever it was asked with.
     if args.output == CheckOutput::Table {
         connect.repeat_of_findings(&mut checked.findings);

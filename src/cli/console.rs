@@ -11,13 +11,13 @@ use tokio::sync::mpsc;
 use super::notify::notifier;
 use super::shared_options::Connect;
 use super::{USAGE, fail};
-use crate::app::driver::{Driver, session::session};
+use crate::app::driver::{Driver, console_session::session};
 use crate::app::message::Message;
-use crate::app::words::Level;
+use crate::app::status_level::Level;
 use crate::app::{App, AppOptions};
 use crate::client::notify::{Notifier, Say};
 use crate::client::{Links, journal};
-use crate::console::terminal;
+use crate::console::event_loop;
 use crate::runbook::run::view::Shown;
 
 pub async fn run(connect: &Connect) -> color_eyre::Result<ExitCode> {
@@ -61,7 +61,7 @@ pub async fn open(links: Links, driver: Driver, connect: &Connect, simulated: bo
     let driver = driver.notifying(notifier.clone());
     let folder = driver.runs_folder().to_owned();
     let background = tokio::spawn(session(driver, messages, todo, lent));
-    let ended = terminal::run(app, inbox, effects, shells).await;
+    let ended = event_loop::run(app, inbox, effects, shells).await;
     // Also when the terminal is gone: a run is to be paused and its lease given back.
     background.await?;
     notifier.end().await;

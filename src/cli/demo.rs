@@ -11,10 +11,10 @@ use color_eyre::eyre::{Result, WrapErr};
 use super::shared_options::{Connect, new_file, new_folder};
 use super::signals::Signals;
 use super::{USAGE, console, fail, print, screenshots};
-use crate::misread::Misread;
-use crate::sim::load::Load;
+use crate::invalid_value::Misread;
+use crate::sim::external_pd::PdTunnel;
+use crate::sim::load_generator::Load;
 use crate::sim::scenario::UserSpec;
-use crate::sim::tunnel::PdTunnel;
 use crate::sim::{Sim, SimError, SimOptions};
 
 /// Options of `tidepilot demo`.

@@ -8,20 +8,20 @@ use clap::{Args, ValueEnum};
 
 use super::shared_options::Connect;
 use super::{USAGE, fail, print};
-use crate::app::driver::open_work::OpenWork;
+use crate::app::driver::open_runs::OpenWork;
 use crate::client;
 use crate::client::Links;
-use crate::client::kube::leftovers::{self, ProbePod};
-use crate::client::share::found_runs;
-use crate::client::share::leases;
+use crate::client::kube::leftover_probe_pods::{self, ProbePod};
+use crate::client::share::find_run_records;
+use crate::client::share::orphaned_leases;
 use crate::fleet::Fleet;
-use crate::fleet::database::{Database, by_name, databases};
-use crate::fleet::diagnosis::{Diagnosis, Leftover, diagnose};
-use crate::fleet::extras::Extra;
-use crate::fleet::kubectl::{kubectl, quote};
+use crate::fleet::closer_look::Extra;
+use crate::fleet::database::{Database, databases, find_by_name};
+use crate::fleet::interrupted_work::{Diagnosis, Leftover, diagnose};
+use crate::fleet::kubectl_quoting::{kubectl, quote};
 use crate::fleet::not_seen::{NotSeen, NotSeenKind};
 use crate::report::{self, plain};
-use crate::runbook::run::standing::{self, Standing};
+use crate::runbook::run::open_run_status::{self, Standing};
 
 #[derive(Args, Debug)]
 pub struct DiagnoseArgs {
@@ -47,7 +47,7 @@ pub async fn run(args: &DiagnoseArgs, connect: &Connect) -> color_eyre::Result<E
     let observed_at = client::now();
     let mut fleet = links.look_settled(&[Extra::Pd].into_iter().collect(), asked).await;
     let mut found = diagnose(&fleet, args.database.as_deref());
-    if let Err(unknown) = by_name::chosen(&databases(&fleet), args.database.as_deref()) {
+    if let Err(unknown) = find_by_name::chosen(&databases(&fleet), args.database.as_deref()) {
         return Ok(fail(&unknown.to_string(), USAGE));
     }
     if let Some(asked) = &args.database {
@@ -66,7 +66,7 @@ pub async fn run(args: &DiagnoseArgs, connect: &Connect) -> color_eyre::Result<E
         args.database.is_none() || all.iter().any(|db| found.databases.contains(&db.name) && run.concerns(db))
     };
     let open: Vec<Standing> = work.open().into_iter().filter(|run| near(run)).collect();
-    standing::into_diagnosis(&open, &all, &mut found);
+    open_run_status::into_diagnosis(&open, &all, &mut found);
     match args.output {
         DiagnoseOutput::Json => print(&(serde_json::to_string_pretty(&report::document(&found, observed_at)?)? + "\n")),
         DiagnoseOutput::Text => {
@@ -100,13 +100,13 @@ fn keep_only(fleet: &mut Fleet, asked: &str) {
 
 /// Leases that nobody renews.
 async fn note_orphans(links: &Links, fleet: &Fleet, work: &mut OpenWork, found: &mut Diagnosis) {
-    let (orphans, unreadable) = leases::orphans(links, fleet).await;
+    let (orphans, unreadable) = orphaned_leases::orphans(links, fleet).await;
     work.note_orphans(&orphans);
     // The run that a lease belongs to is told itself, with what goes on with it.
     let known = |run: &str| !run.is_empty() && work.runs.iter().any(|known| known.open && known.run == run);
     for orphan in orphans.into_iter().filter(|orphan| !known(&orphan.run)) {
         let recorded = work.runs.iter().any(|run| run.run == orphan.run)
-            || !found_runs::find(links, Some(&orphan.run)).await.heads.is_empty();
+            || !find_run_records::find(links, Some(&orphan.run)).await.heads.is_empty();
         let remedy = match recorded {
             true => "tidepilot runs list # the run that it belongs to; resume it or take it over".to_owned(),
             // Its answer was lost, or its process died, before there was a record.
@@ -131,7 +131,7 @@ async fn note_orphans(links: &Links, fleet: &Fleet, work: &mut OpenWork, found: 
 
 /// Probe pods that a run left.
 async fn note_probes(links: &Links, fleet: &Fleet, found: &mut Diagnosis) {
-    let (probes, unreadable) = leftovers::probe_pods(links, fleet).await;
+    let (probes, unreadable) = leftover_probe_pods::probe_pods(links, fleet).await;
     for ProbePod { pod, run, state } in probes {
         let kubectl = format!("{} delete pod,service {}", kubectl(&pod), quote(&pod.name));
         found.leftovers.push(Leftover {

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use clap::{Arg, Args, Command};
 
 use super::{commands, fail};
-use crate::report::{reference, writing};
+use crate::report::{reference, runbook_writing_guide};
 
 #[derive(Args, Debug)]
 pub struct DocsArgs {
@@ -31,10 +31,10 @@ pub fn write(args: &DocsArgs) -> color_eyre::Result<ExitCode> {
 pub fn pages() -> [(&'static str, String); 5] {
     [
         ("cli.md", reference_of_commands()),
-        ("console.md", crate::app::reference::page()),
+        ("console.md", crate::app::console_docs::page()),
         ("runbooks.md", reference::runbooks()),
         ("hazards.md", reference::hazards()),
-        ("writing-runbooks.md", writing::page()),
+        ("writing-runbooks.md", runbook_writing_guide::page()),
     ]
 }
 

@@ -1,21 +1,21 @@
 //! `tidepilot job`: the command of the pod that `run --in` submits. Not for people: it takes what was decided elsewhere.
 //!
 //! How it ends is left in the pod's termination message, for whoever follows. Not here: what is driven and when
-//! (`app::driver::in_job`), the Job itself (`client::jobs`).
+//! (`app::driver::job_pod`), the Job itself (`client::jobs`).
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
 
-use super::face::{FaceArgs, drive, finish};
+use super::gate_prompts::{FaceArgs, drive, finish};
 use super::plan::{decode, pair};
 use super::shared_options::Connect;
 use super::{complain, fail};
-use crate::app::driver::in_job::Task;
-use crate::app::driver::telling::RunTeller;
+use crate::app::driver::job_pod::Task;
+use crate::app::driver::run_notifications::RunTeller;
 use crate::app::exit_codes::Exit;
-use crate::client::jobs::looking::Ended;
+use crate::client::jobs::job_status::Ended;
 use crate::files;
 use crate::runbook::plan::digest::digest;
 

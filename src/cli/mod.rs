@@ -3,38 +3,38 @@
 //! Exit codes of `status` and `check`: 0 all well, 2 something is wrong, 3 something could not be seen. Of `plan` and `run`: see
 //! [`crate::app::exit_codes`]. Wrong usage is 64 everywhere, so that it is never taken for an answer.
 
-mod approve;
-mod audit;
 mod check;
 mod console;
 #[cfg(feature = "demo")]
 mod demo;
 mod diagnose;
 mod docs;
-mod face;
-mod in_job;
+mod gate_prompts;
+mod help_texts;
 mod job;
 mod log_file;
-mod manual;
-mod meant;
 mod monitor;
 mod network_prerequisites;
 mod notify;
 mod plan;
+mod printed_command_options;
 mod rbac;
 mod render;
-mod repeat;
 mod run;
-mod run_names;
+mod run_id_prefix;
+mod run_in_job;
 mod runbook;
 mod runs;
+mod runs_approve;
+mod runs_audit;
 mod schema;
 #[cfg(feature = "demo")]
 mod screenshots;
 mod shared_options;
-mod shell;
 mod signals;
 mod status;
+mod unknown_command;
+mod version_completion_man;
 
 use std::collections::BTreeSet;
 use std::io::Write as _;
@@ -46,7 +46,7 @@ use tokio::signal::unix::SignalKind;
 
 use crate::files::io_words;
 use crate::report::legend::Face;
-use crate::shown::Shown;
+use crate::sanitize::Shown;
 
 /// Exit code of wrong usage.
 const USAGE: u8 = 64;
@@ -54,10 +54,10 @@ const USAGE: u8 = 64;
 #[derive(Debug, Parser)]
 #[command(
     name = "tidepilot",
-    version = shell::version(),
+    version = version_completion_man::version(),
     about = "One TiDB database across several Kubernetes clusters, from one terminal",
     long_about = "One TiDB database across several Kubernetes clusters, from one terminal.\n\nWithout a command it opens the console over every context of the kubeconfig.",
-    after_help = manual::TOP
+    after_help = help_texts::TOP
 )]
 struct Cli {
     #[command(flatten)]
@@ -70,55 +70,55 @@ struct Cli {
 enum Command {
     #[cfg(feature = "demo")]
     /// Everything on an embedded simulated fleet: learn, rehearse, reproduce
-    #[command(after_help = manual::DEMO)]
+    #[command(after_help = help_texts::DEMO)]
     Demo(demo::DemoArgs),
     /// Show the health of every KubeCluster and Database, once or with --watch
-    #[command(after_help = manual::with_words(Face::Status, manual::STATUS))]
+    #[command(after_help = help_texts::with_words(Face::Status, help_texts::STATUS))]
     Status(status::StatusArgs),
     /// What is wrong or risky in the fleet, or in YAML before it is applied (--file)
-    #[command(after_help = manual::with_words(Face::Check, manual::CHECK))]
+    #[command(after_help = help_texts::with_words(Face::Check, help_texts::CHECK))]
     Check(check::CheckArgs),
     /// List interrupted work, and the command that finishes or undoes it
-    #[command(after_help = manual::with_words(Face::Diagnose, manual::DIAGNOSE))]
+    #[command(after_help = help_texts::with_words(Face::Diagnose, help_texts::DIAGNOSE))]
     Diagnose(diagnose::DiagnoseArgs),
     /// What a runbook would do, before anything is sent
-    #[command(after_help = manual::PLAN)]
+    #[command(after_help = help_texts::PLAN)]
     Plan(plan::PlanArgs),
     /// Run a runbook, step by step
-    #[command(after_help = manual::run(manual::RUN))]
+    #[command(after_help = help_texts::run(help_texts::RUN))]
     Run(run::RunArgs),
     /// What the pod of `run --in` does: drives the run that was submitted
-    #[command(hide = true, after_help = manual::JOB)]
+    #[command(hide = true, after_help = help_texts::JOB)]
     Job(job::JobArgs),
     /// Runs: list, show, resume, undo, abandon, approve, take-over, verify, report, remaining
-    #[command(after_help = manual::run(manual::RUNS))]
+    #[command(after_help = help_texts::run(help_texts::RUNS))]
     Runs(runs::RunsArgs),
     /// The least rights that a run needs, as Roles for kubectl
-    #[command(after_help = manual::RBAC)]
+    #[command(after_help = help_texts::RBAC)]
     Rbac(rbac::RbacArgs),
     /// Print configuration that you apply yourself: coredns
-    #[command(after_help = manual::RENDER)]
+    #[command(after_help = help_texts::RENDER)]
     Render(render::RenderArgs),
     /// The runbooks: list, show, lint, schema, new
-    #[command(after_help = manual::RUNBOOK)]
+    #[command(after_help = help_texts::RUNBOOK)]
     Runbook(runbook::RunbookArgs),
     /// Prometheus metrics and /healthz, for a wall screen and for alerts; read-only
-    #[command(after_help = manual::MONITOR)]
+    #[command(after_help = help_texts::MONITOR)]
     Monitor(monitor::MonitorArgs),
     /// JSON Schema of what a command prints
-    #[command(after_help = manual::SCHEMA)]
+    #[command(after_help = help_texts::SCHEMA)]
     Schema(schema::SchemaArgs),
     /// Version, commit, and what it was seen to work with
-    #[command(after_help = manual::VERSION)]
-    Version(shell::VersionArgs),
+    #[command(after_help = help_texts::VERSION)]
+    Version(version_completion_man::VersionArgs),
     /// Completion for a shell, to be sourced by it
-    #[command(after_help = manual::COMPLETION)]
-    Completion(shell::CompletionArgs),
+    #[command(after_help = help_texts::COMPLETION)]
+    Completion(version_completion_man::CompletionArgs),
     /// Manual pages, one file for each command
-    #[command(after_help = manual::MAN)]
-    Man(shell::ManArgs),
+    #[command(after_help = help_texts::MAN)]
+    Man(version_completion_man::ManArgs),
     /// Write the reference pages of docs/ (cli.md, console.md, runbooks.md, hazards.md)
-    #[command(hide = true, after_help = manual::DOCS)]
+    #[command(hide = true, after_help = help_texts::DOCS)]
     Docs(docs::DocsArgs),
 }
 
@@ -141,7 +141,7 @@ pub fn main() -> ExitCode {
             if error.use_stderr() {
                 // It repeats what was typed, which may have come from anywhere.
                 note(&error.render().to_string());
-                if let Some(meant) = meant::meant(&error, &commands()) {
+                if let Some(meant) = unknown_command::meant(&error, &commands()) {
                     note(&format!("\n{meant}\n"));
                 }
                 return ExitCode::from(USAGE);
@@ -191,9 +191,9 @@ pub fn main() -> ExitCode {
             Some(Command::Runbook(args)) => runbook::run(&args, &connect),
             Some(Command::Monitor(args)) => monitor::run(&args, &connect).await,
             Some(Command::Schema(args)) => Ok(schema::run(&args)),
-            Some(Command::Version(args)) => shell::tell(&args),
-            Some(Command::Completion(args)) => shell::completion(&args),
-            Some(Command::Man(args)) => shell::man(&args),
+            Some(Command::Version(args)) => version_completion_man::tell(&args),
+            Some(Command::Completion(args)) => version_completion_man::completion(&args),
+            Some(Command::Man(args)) => version_completion_man::man(&args),
             Some(Command::Docs(args)) => docs::write(&args),
         }
     });

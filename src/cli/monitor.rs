@@ -28,11 +28,11 @@ use super::signals::Signals;
 use super::{USAGE, complain, fail, print};
 use crate::client::{self, Links};
 use crate::files::{self, Allowed};
+use crate::fleet::closer_look::Extras;
 use crate::fleet::database::databases;
-use crate::fleet::extras::Extras;
 use crate::hazards::{Finding, check};
 use crate::report::metrics;
-use crate::runbook::run::standing;
+use crate::runbook::run::open_run_status;
 
 /// Connections that are held at once; the one that is longest there makes room for one more.
 const CONNECTIONS: usize = 32;
@@ -144,7 +144,7 @@ async fn look(links: &Links, connect: &Connect) -> Looked {
     let work = connect.open_work(links, &fleet).await;
     let open = work.open();
     // What an open run accounts for is marked first: no alert fires for it.
-    standing::into_findings(&open, &databases(&fleet), &mut checked.findings);
+    open_run_status::into_findings(&open, &databases(&fleet), &mut checked.findings);
     let text = metrics::text(&fleet, &checked, (&open, work.is_whole()), now, began.elapsed());
     Looked { text, findings: checked.findings, dark: dark(&fleet), at: now }
 }

@@ -7,14 +7,14 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::shared_options::{Connect, namespace_of};
-use super::{USAGE, fail, manual, print};
+use super::{USAGE, fail, help_texts, print};
 use crate::client::{self, journal};
-use crate::fleet::database::{Database, by_name, databases};
-use crate::fleet::extras::Extras;
+use crate::fleet::closer_look::Extras;
+use crate::fleet::database::{Database, databases, find_by_name};
 use crate::fleet::network_prerequisites::{Proof, prerequisites};
 use crate::fleet::{Fleet, ObjectRef};
 use crate::report::network_prerequisites::{DatabaseShown, Shown};
-use crate::runbook::actions::network::RouteProbe;
+use crate::runbook::actions::network_probe_result::RouteProbe;
 use crate::runbook::run::record::Event;
 use crate::runbook::run::view;
 
@@ -22,7 +22,7 @@ use crate::runbook::run::view;
 const VERIFY: &str = "verify-network";
 
 #[derive(Args, Debug)]
-#[command(after_help = manual::CHECK_NETWORK)]
+#[command(after_help = help_texts::CHECK_NETWORK)]
 pub struct NetworkArgs {
     /// Name or PD cluster id of a Database (default: all)
     database: Option<String>,
@@ -94,7 +94,7 @@ fn asked(args: &NetworkArgs, fleet: &Fleet) -> Result<Vec<Asked>, String> {
         return Ok(vec![Asked { database: None, places: new().collect() }]);
     }
     let all = databases(fleet);
-    let chosen = by_name::chosen(&all, args.database.as_deref()).map_err(|unknown| unknown.to_string())?;
+    let chosen = find_by_name::chosen(&all, args.database.as_deref()).map_err(|unknown| unknown.to_string())?;
     Ok(chosen.into_iter().cloned().map(with_new).collect())
 }
 

@@ -7,8 +7,8 @@ use clap::Args;
 use jiff::Timestamp;
 
 use super::complain;
-use crate::client::notify::forms::AGAIN;
-use crate::client::notify::news::{Kind, News};
+use crate::client::notify::notification::{Kind, News};
+use crate::client::notify::payloads::AGAIN;
 use crate::client::notify::receiver::Receiver;
 use crate::client::notify::{Notifier, Say};
 use crate::config::Config;

@@ -10,13 +10,13 @@ use super::shared_options::{Connect, new_file};
 use super::{USAGE, complain, fail, print};
 use crate::app::exit_codes::Exit;
 use crate::files::{self, Allowed};
-use crate::misread::{Misread, parser_words};
+use crate::invalid_value::{Misread, parser_words};
 use crate::report;
 use crate::runbook::plan::Plan;
 use crate::runbook::plan::digest::{digest, fingerprint};
 use crate::runbook::plan::overrule::{self, Accepted};
 use crate::runbook::run::journal_lines::in_short;
-use crate::runbook::run::standing::Standing;
+use crate::runbook::run::open_run_status::Standing;
 
 #[derive(Args, Debug)]
 pub struct PlanArgs {
@@ -220,15 +220,15 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::runbook::language::definition::Runbook;
-    use crate::runbook::language::sample;
+    use crate::runbook::language::document::Runbook;
+    use crate::runbook::language::sample_fleets;
     use crate::runbook::plan::bind::bind;
 
     fn plan() -> Plan {
         let runbook = Runbook::shipped("migrate-cluster-domain").expect("shipped");
-        let mut given = BTreeMap::from([("tidbCluster".to_owned(), sample::TARGET.to_owned())]);
+        let mut given = BTreeMap::from([("tidbCluster".to_owned(), sample_fleets::TARGET.to_owned())]);
         given.insert("clusterDomain".into(), "cluster1.com".into());
-        let plans = sample::observations().into_iter().filter_map(|seen| bind(&runbook, &given, &seen).ok());
+        let plans = sample_fleets::observations().into_iter().filter_map(|seen| bind(&runbook, &given, &seen).ok());
         plans.max_by_key(|plan| plan.steps.len()).expect("a plan")
     }
 

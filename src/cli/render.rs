@@ -10,13 +10,13 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 
 use super::shared_options::{Connect, namespace_of};
-use super::{USAGE, fail, manual, print};
+use super::{USAGE, fail, help_texts, print};
 use crate::client;
 use crate::fleet::ObjectRef;
-use crate::fleet::database::{by_name, databases};
-use crate::fleet::dns_forwards::{Forwards, forwards};
-use crate::fleet::extras::Extras;
-use crate::misread::Misread;
+use crate::fleet::closer_look::Extras;
+use crate::fleet::database::{databases, find_by_name};
+use crate::fleet::dns_forward_zones::{Forwards, forwards};
+use crate::invalid_value::Misread;
 use crate::report::plain;
 
 /// Something could not be told.
@@ -31,7 +31,7 @@ pub struct RenderArgs {
 #[derive(Debug, Subcommand)]
 enum RenderCommand {
     /// What each KubeCluster's CoreDNS sends on to the others of a Database
-    #[command(after_help = manual::RENDER_COREDNS)]
+    #[command(after_help = help_texts::RENDER_COREDNS)]
     Coredns(CorednsArgs),
 }
 
@@ -71,7 +71,7 @@ pub async fn run(args: &RenderArgs, connect: &Connect) -> color_eyre::Result<Exi
     };
     let fleet = client::assemble(links.look_closer(None, &Extras::default()).await);
     let all = databases(&fleet);
-    let database = match by_name::position(&all, &args.database) {
+    let database = match find_by_name::position(&all, &args.database) {
         Ok(at) => &all[at],
         Err(unknown) => return Ok(fail(&unknown.to_string(), USAGE)),
     };
@@ -157,7 +157,7 @@ mod tests {
     /// What is printed is read back by the reader of Corefiles: each zone is sent on.
     #[test]
     fn what_is_printed_is_a_corefile() {
-        use crate::fleet::dns_forwards::{NoZones, Zone};
+        use crate::fleet::dns_forward_zones::{NoZones, Zone};
         let zones = Ok(vec![Zone { name: "two.svc.cluster.local".into(), forwarded: false }]);
         let to_b = Forwards { from: "a".into(), to: "b".into(), zones };
         let to_c =

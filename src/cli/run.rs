@@ -6,18 +6,18 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::face::{FaceArgs, RunOutput, drive, finish, stops};
-use super::in_job::{self, InArgs};
+use super::gate_prompts::{FaceArgs, RunOutput, drive, finish, stops};
 use super::plan::{OverruleArgs, code, decode, inputs, pair, sealed};
+use super::run_in_job::{self, InArgs};
 use super::shared_options::Connect;
 use super::{USAGE, complain, fail, note, print};
-use crate::app::driver::telling::RunTeller;
+use crate::app::driver::run_notifications::RunTeller;
 use crate::app::exit_codes::Exit;
-use crate::counted::{counted, has};
+use crate::pluralize::{counted, has};
 use crate::report;
 use crate::runbook::plan::digest;
 use crate::runbook::plan::overrule;
-use crate::runbook::reworded;
+use crate::runbook::recorded_text_translation;
 
 #[derive(Args, Debug)]
 pub struct RunArgs {
@@ -104,7 +104,7 @@ pub async fn run(args: &RunArgs, connect: &Connect) -> color_eyre::Result<ExitCo
         return read_only(&format!("context {context} is"));
     }
     if let Some(reviewed) = &reviewed {
-        let moved = digest::moved(&reworded::plan(reviewed, connect.lang()), &plan);
+        let moved = digest::moved(&recorded_text_translation::plan(reviewed, connect.lang()), &plan);
         for sentence in &moved {
             complain(&report::plain(&format!("moved: {sentence}")));
         }
@@ -122,7 +122,7 @@ pub async fn run(args: &RunArgs, connect: &Connect) -> color_eyre::Result<ExitCo
         note(&connect.with_kubeconfig(&report::plan::text(&plan)));
     }
     if args.dry_run && args.place.is_given() {
-        return Ok(in_job::dry_run(&args.place, &args.face, connect, &driver, plan).await);
+        return Ok(run_in_job::dry_run(&args.place, &args.face, connect, &driver, plan).await);
     }
     if args.dry_run {
         print(&match args.face.output {
@@ -136,7 +136,7 @@ pub async fn run(args: &RunArgs, connect: &Connect) -> color_eyre::Result<ExitCo
     }
     let mut teller = RunTeller::new(notifier);
     if args.place.is_given() {
-        return Ok(in_job::begin(&args.place, &args.face, connect, &driver, plan, &mut teller).await);
+        return Ok(run_in_job::begin(&args.place, &args.face, connect, &driver, plan, &mut teller).await);
     }
     args.sharing.warn();
     // Before anything is sent: what a script left out is learnt in time.

@@ -6,15 +6,15 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::shared_options::Connect;
-use super::{USAGE, complain, fail, manual, print};
+use super::{USAGE, complain, fail, help_texts, print};
 use crate::app::driver::runbook_catalog::{Entry, LONGEST, RunbookCatalog, unknown};
 use crate::app::exit_codes::Exit;
 use crate::client::now;
-use crate::counted::counted;
 use crate::files::{self, Allowed};
+use crate::pluralize::counted;
 use crate::report::table::table;
 use crate::report::{self, plain};
-use crate::runbook::language::definition::SHIPPED;
+use crate::runbook::language::document::SHIPPED;
 use crate::runbook::language::lint::{Finding, json, lint};
 use crate::runbook::language::schema::{schema, skeleton};
 
@@ -27,10 +27,10 @@ pub struct RunbookArgs {
 #[derive(Debug, Subcommand)]
 enum RunbookCommand {
     /// Names and titles
-    #[command(after_help = manual::RUNBOOK_LIST)]
+    #[command(after_help = help_texts::RUNBOOK_LIST)]
     List,
     /// The document itself
-    #[command(after_help = manual::RUNBOOK_SHOW)]
+    #[command(after_help = help_texts::RUNBOOK_SHOW)]
     Show {
         /// Name of the runbook (`tidepilot runbook list`)
         id: String,
@@ -39,7 +39,7 @@ enum RunbookCommand {
         shipped: bool,
     },
     /// Look a document over on sample fleets; exit 0 usable, 4 not
-    #[command(after_help = manual::RUNBOOK_LINT)]
+    #[command(after_help = help_texts::RUNBOOK_LINT)]
     Lint {
         /// The YAML document
         file: PathBuf,
@@ -48,16 +48,16 @@ enum RunbookCommand {
         output: LintOutput,
     },
     /// JSON Schema of a runbook, for editors
-    #[command(after_help = manual::RUNBOOK_SCHEMA)]
+    #[command(after_help = help_texts::RUNBOOK_SCHEMA)]
     Schema,
     /// Print the skeleton of a new runbook
-    #[command(after_help = manual::RUNBOOK_NEW)]
+    #[command(after_help = help_texts::RUNBOOK_NEW)]
     New {
         /// Its id: small letters, digits and -
         id: String,
     },
     /// One runbook as a page: inputs, checks with their reasons, steps, undo
-    #[command(after_help = manual::RUNBOOK_DOCS)]
+    #[command(after_help = help_texts::RUNBOOK_DOCS)]
     Docs {
         /// Name of the runbook; all of them when left out
         id: Option<String>,

@@ -9,22 +9,22 @@ use std::time::Duration;
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
 
-use super::face::{FaceArgs, drive, finish};
-use super::in_job::InArgs;
+use super::gate_prompts::{FaceArgs, drive, finish};
 use super::run::SharingArgs;
+use super::run_in_job::InArgs;
 use super::shared_options::Connect;
-use super::{USAGE, complain, fail, manual, print, run_names};
-use crate::app::driver::open_work::OpenWork;
-use crate::app::driver::telling::RunTeller;
-use crate::app::driver::{Driver, journals};
+use super::{USAGE, complain, fail, help_texts, print, run_id_prefix};
+use crate::app::driver::open_runs::OpenWork;
+use crate::app::driver::run_notifications::RunTeller;
+use crate::app::driver::{Driver, local_runs};
 use crate::app::exit_codes::Exit;
 use crate::client;
 use crate::client::journal::{self, LedgerError};
 use crate::report;
-use crate::runbook::reworded;
-use crate::runbook::run::choices::Resolution;
+use crate::runbook::recorded_text_translation;
+use crate::runbook::run::open_run_status::Standing;
+use crate::runbook::run::pause_choices::Resolution;
 use crate::runbook::run::record::{Event, Record};
-use crate::runbook::run::standing::Standing;
 
 #[derive(Args, Debug)]
 pub struct RunsArgs {
@@ -35,14 +35,14 @@ pub struct RunsArgs {
 #[derive(Clone, Debug, Subcommand)]
 enum RunsCommand {
     /// Every journal on this machine, newest first, and the open runs found in the clusters
-    #[command(after_help = manual::RUNS_LIST)]
+    #[command(after_help = help_texts::RUNS_LIST)]
     List {
         /// Form of the output
         #[arg(short, long, value_enum, default_value_t = ListOutput::Table)]
         output: ListOutput,
     },
     /// One journal, record by record
-    #[command(after_help = manual::RUNS_SHOW)]
+    #[command(after_help = help_texts::RUNS_SHOW)]
     Show {
         /// Name of the run (`tidepilot runs list`), or its beginning or last part where that is one run's alone
         id: String,
@@ -54,9 +54,9 @@ enum RunsCommand {
         follow: bool,
     },
     #[command(flatten)]
-    Audit(super::audit::AuditCommand),
+    Audit(super::runs_audit::AuditCommand),
     /// Go on with an open run: try again, or as chosen
-    #[command(after_help = manual::run(manual::RUNS_RESUME))]
+    #[command(after_help = help_texts::run(help_texts::RUNS_RESUME))]
     Resume {
         /// Name of the run (`tidepilot runs list`), or its beginning or last part where that is one run's alone
         id: String,
@@ -77,7 +77,7 @@ enum RunsCommand {
         face: FaceArgs,
     },
     /// Put back what a run sent, the newest first, as far as it is reversible
-    #[command(after_help = manual::run(manual::RUNS_UNDO))]
+    #[command(after_help = help_texts::run(help_texts::RUNS_UNDO))]
     Undo {
         /// Name of the run (`tidepilot runs list`), whole
         id: String,
@@ -87,7 +87,7 @@ enum RunsCommand {
         face: FaceArgs,
     },
     /// Give an open run up as it stands; says what is left half done
-    #[command(after_help = manual::run(manual::RUNS_ABANDON))]
+    #[command(after_help = help_texts::run(help_texts::RUNS_ABANDON))]
     Abandon {
         /// Name of the run (`tidepilot runs list`), whole
         id: String,
@@ -100,7 +100,7 @@ enum RunsCommand {
         face: FaceArgs,
     },
     /// Approve, as a second person, the step that an open run waits with (`approvers: 2`)
-    #[command(after_help = manual::RUNS_APPROVE)]
+    #[command(after_help = help_texts::RUNS_APPROVE)]
     Approve {
         /// Name of the run (`tidepilot runs list`), whole
         id: String,
@@ -112,7 +112,7 @@ enum RunsCommand {
         confirm: Option<String>,
     },
     /// Go on with an open run of somebody else (or of another machine), once no process drives it
-    #[command(after_help = manual::run(manual::RUNS_TAKE_OVER))]
+    #[command(after_help = help_texts::run(help_texts::RUNS_TAKE_OVER))]
     TakeOver {
         /// Name of the run (`tidepilot runs list`), whole
         id: String,
@@ -138,11 +138,11 @@ impl RunsCommand {
     fn of_whole_name(&self, folder: &Path) -> Result<Self, String> {
         let mut command = self.clone();
         match &mut command {
-            RunsCommand::Show { id, .. } | RunsCommand::Resume { id, .. } => *id = run_names::whole(folder, id)?,
-            RunsCommand::Audit(audit) => *audit.run_mut() = run_names::whole(folder, audit.run_mut())?,
-            RunsCommand::Undo { id, .. } => run_names::only_whole(folder, id, "undo")?,
-            RunsCommand::Abandon { id, .. } => run_names::only_whole(folder, id, "abandon")?,
-            RunsCommand::TakeOver { id, .. } => run_names::only_whole(folder, id, "take-over")?,
+            RunsCommand::Show { id, .. } | RunsCommand::Resume { id, .. } => *id = run_id_prefix::whole(folder, id)?,
+            RunsCommand::Audit(audit) => *audit.run_mut() = run_id_prefix::whole(folder, audit.run_mut())?,
+            RunsCommand::Undo { id, .. } => run_id_prefix::only_whole(folder, id, "undo")?,
+            RunsCommand::Abandon { id, .. } => run_id_prefix::only_whole(folder, id, "abandon")?,
+            RunsCommand::TakeOver { id, .. } => run_id_prefix::only_whole(folder, id, "take-over")?,
             // Whoever approves has no journal of the run.
             RunsCommand::Approve { .. } | RunsCommand::List { .. } => {}
         }
@@ -163,13 +163,13 @@ pub async fn run(args: &RunsArgs, connect: &Connect) -> color_eyre::Result<ExitC
         RunsCommand::List { output } => list(*output, folder, connect).await,
         RunsCommand::Show { id, output, follow: true } => grown(id, *output, folder, connect).await,
         RunsCommand::Show { id, output, follow: false } => show(id, *output, folder, connect).await,
-        RunsCommand::Audit(command) => Ok(super::audit::run(command, &folder, connect).await),
+        RunsCommand::Audit(command) => Ok(super::runs_audit::run(command, &folder, connect).await),
         RunsCommand::TakeOver { id, face } => take_over(id, face, folder, connect).await,
         RunsCommand::Resume { id, by_hand, skip, place, face, .. } if place.is_given() => {
             if by_hand.is_some() || skip.is_some() {
                 return Ok(fail("--by-hand and --skip are decided here: resume it without --in first", USAGE));
             }
-            Ok(super::in_job::go_on(place, face, connect, id, folder).await)
+            Ok(super::run_in_job::go_on(place, face, connect, id, folder).await)
         }
         RunsCommand::Resume { id, by_hand, skip, reason, sharing, face, .. } => {
             let wish = match (by_hand, skip) {
@@ -182,7 +182,7 @@ pub async fn run(args: &RunsArgs, connect: &Connect) -> color_eyre::Result<ExitC
             go_on(id, wish, sharing, face, folder, connect).await
         }
         RunsCommand::Approve { id, yes, confirm } => {
-            Ok(super::approve::run(id, *yes, confirm.as_deref(), folder, connect).await)
+            Ok(super::runs_approve::run(id, *yes, confirm.as_deref(), folder, connect).await)
         }
         RunsCommand::Undo { id, sharing, face } => {
             go_on(id, Some(Resolution::Undo), sharing, face, folder, connect).await
@@ -237,8 +237,8 @@ async fn show(id: &str, output: ShowOutput, folder: PathBuf, connect: &Connect) 
     if let Some(document) = document {
         print(&(report::plain(&document.mark()) + "\n"));
     }
-    print_records(&reworded::records(&records, connect.lang()), output, connect)?;
-    let ways = report::run::ways(&journals::ways_on(&records, connect.lang()), &connect.repeated());
+    print_records(&recorded_text_translation::records(&records, connect.lang()), output, connect)?;
+    let ways = report::run_lines::ways(&local_runs::ways_on(&records, connect.lang()), &connect.repeated());
     print(&connect.with_kubeconfig(&ways));
     Ok(ExitCode::SUCCESS)
 }
@@ -247,8 +247,8 @@ async fn show(id: &str, output: ShowOutput, folder: PathBuf, connect: &Connect) 
 fn print_records(records: &[Record], output: ShowOutput, connect: &Connect) -> color_eyre::Result<()> {
     for record in records {
         print(&match output {
-            ShowOutput::Text => connect.with_kubeconfig(&report::run::line(record)) + "\n",
-            ShowOutput::Json => report::run::json(record)? + "\n",
+            ShowOutput::Text => connect.with_kubeconfig(&report::run_lines::line(record)) + "\n",
+            ShowOutput::Json => report::run_lines::json(record)? + "\n",
         });
     }
     Ok(())
@@ -284,7 +284,7 @@ async fn grown(id: &str, output: ShowOutput, folder: PathBuf, connect: &Connect)
     loop {
         match driver.record_at(&head.context, &head.namespace, id).await {
             Ok((records, _)) => {
-                let told = reworded::records(&records, connect.lang());
+                let told = recorded_text_translation::records(&records, connect.lang());
                 print_records(told.get(known..).unwrap_or_default(), output, connect)?;
                 if records.is_empty() && known > 0 {
                     let sentence =
@@ -328,13 +328,13 @@ async fn show_recorded(
     };
     if output == ShowOutput::Json {
         for record in &records {
-            print(&(report::run::json(record)? + "\n"));
+            print(&(report::run_lines::json(record)? + "\n"));
         }
         return Ok(ExitCode::SUCCESS);
     }
-    let records = reworded::records(&records, connect.lang());
+    let records = recorded_text_translation::records(&records, connect.lang());
     let place = format!("{}/{}", head.context, head.namespace);
-    print(&connect.with_kubeconfig(&report::run::recorded(&head.who().to_string(), &place, &records)));
+    print(&connect.with_kubeconfig(&report::run_lines::recorded(&head.who().to_string(), &place, &records)));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -373,11 +373,11 @@ async fn found(connect: &Connect, folder: PathBuf) -> OpenWork {
         Ok(links) => links,
         Err(sentence) => {
             complain(&format!("open runs in the clusters were not looked for: {sentence}"));
-            return OpenWork { runs: journals::standings(&folder, connect.lang()), ..OpenWork::default() };
+            return OpenWork { runs: local_runs::standings(&folder, connect.lang()), ..OpenWork::default() };
         }
     };
     // A run whose TidbCluster is gone is told from one that only waits by looking.
-    let contexts: BTreeSet<String> = journals::standings(&folder, connect.lang())
+    let contexts: BTreeSet<String> = local_runs::standings(&folder, connect.lang())
         .into_iter()
         .filter(|run| run.open)
         .flat_map(|run| run.needed.into_iter().map(|of| of.context))
@@ -402,13 +402,16 @@ async fn found(connect: &Connect, folder: PathBuf) -> OpenWork {
 
 fn table(work: &OpenWork) -> String {
     let (here, others): (Vec<Standing>, Vec<Standing>) = work.runs.iter().cloned().partition(|run| run.here);
-    let mut out =
-        if here.is_empty() { "no runs on this machine\n".into() } else { report::run::list(&here, client::now()) };
+    let mut out = if here.is_empty() {
+        "no runs on this machine\n".into()
+    } else {
+        report::run_lines::list(&here, client::now())
+    };
     if !others.is_empty() {
         out.push_str("\nopen in the clusters, of others:\n");
-        out.push_str(&report::run::list(&others, client::now()));
+        out.push_str(&report::run_lines::list(&others, client::now()));
     }
-    let open = report::run::open(&work.runs);
+    let open = report::run_lines::open(&work.runs);
     if !open.is_empty() {
         out.push('\n');
         out.push_str(&open);

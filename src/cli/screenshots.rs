@@ -5,10 +5,10 @@ use std::path::Path;
 use tokio::sync::mpsc;
 
 use super::shared_options::Connect;
-use crate::app::driver::{Driver, session::session};
+use crate::app::driver::{Driver, console_session::session};
 use crate::app::{App, AppOptions};
-use crate::console::pictures;
-use crate::console::script::{self, Step};
+use crate::console::key_script::{self, Step};
+use crate::console::screenshots;
 use crate::files::{self, Allowed};
 
 /// Longest script that is read from a file.
@@ -22,7 +22,7 @@ pub fn steps(given: &str) -> Result<Vec<Step>, String> {
         }
         None => given.to_owned(),
     };
-    script::read(&text)
+    key_script::read(&text)
 }
 
 /// Plays it and writes a file for each picture; gives their names. `Err`: one sentence.
@@ -43,7 +43,7 @@ pub async fn take(
     // The same picture whenever it is made: no clock.
     let app = App::new(AppOptions { simulated: true, ascii: connect.ascii, color: true, ..AppOptions::default() });
     let background = tokio::spawn(session(driver, messages, todo, lent));
-    let played = pictures::play(app, steps, size, inbox, effects).await;
+    let played = screenshots::play(app, steps, size, inbox, effects).await;
     background.await.map_err(|error| format!("the session broke: {error}"))?;
     let mut names = Vec::new();
     for picture in played? {

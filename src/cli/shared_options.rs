@@ -9,16 +9,16 @@ use clap::{Args, ValueEnum};
 
 use super::{complain, complain_once};
 use crate::app::driver::Driver;
-use crate::app::driver::open_work::OpenWork;
+use crate::app::driver::open_runs::OpenWork;
 use crate::app::driver::runbook_catalog::{Lang, RunbookCatalog};
 use crate::client::Links;
-use crate::client::kube::targets::{ConnectOptions, PdAccess, PdTlsFiles, targets, unknown_contexts};
+use crate::client::kube::context_selection::{ConnectOptions, PdAccess, PdTlsFiles, targets, unknown_contexts};
 use crate::config::{self, Config};
+use crate::did_you_mean::near;
 use crate::files::{is_sticky, shared, unmakable, unwritable};
 use crate::fleet::Fleet;
-use crate::fleet::kubectl::quote;
-use crate::misread::Misread;
-use crate::near::near;
+use crate::fleet::kubectl_quoting::quote;
+use crate::invalid_value::Misread;
 
 #[derive(Args, Clone, Debug, Default)]
 pub struct Connect {

@@ -18,17 +18,17 @@ use serde_json::Value;
 use super::certificates;
 use crate::client::kube::{kubeconfig, resources};
 use crate::client::pd::answers;
-use crate::client::share::{approval, found_runs};
+use crate::client::share::{approval, find_run_records};
 use crate::fleet::corefile;
 use crate::fleet::tidbcluster::TidbCluster;
 use crate::fleet::workload::{Pod, StatefulSet};
 use crate::hazards::lint::{Text, lint as lint_texts};
-use crate::runbook::language::definition::{Runbook, SHIPPED};
+use crate::runbook::language::document::{Runbook, SHIPPED};
 use crate::runbook::language::lint::lint;
 use crate::runbook::plan::Plan;
 use crate::runbook::plan::digest::digest;
 use crate::runbook::run::journal_lines::{decode, encode, in_short};
-use crate::shown::{Shown, is_hidden};
+use crate::sanitize::{Shown, is_hidden};
 
 /// Most processor time that one input of some kilobytes may take, unoptimised.
 const LONGEST: Duration = Duration::from_secs(5);
@@ -287,7 +287,7 @@ fn records_of_runs_and_approvals() {
             Ok(object) => object,
             Err(why) => return Ok(Some(why.to_string())),
         };
-        let (_, head) = found_runs::head("c", &object);
+        let (_, head) = find_run_records::head("c", &object);
         approval::read(&object);
         let longest =
             [&head.run, &head.user, &head.host, &head.target, &head.database].into_iter().map(String::len).max();

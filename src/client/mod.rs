@@ -1,8 +1,8 @@
 //! How we **touch** the world: the only room with a Kubernetes client, sockets and the journal's file.
 //!
-//! Reading order: [`kube::targets`] (kubeconfig → targets) → [`wire::link`] (one isolated connection per context) →
-//! [`wire::read_only_gate`] (what may leave at all) → [`wire::tunnel`] and [`pd`] (PD through its pod) → [`kube::look`] (one look),
-//! [`kube::look_closer`] and [`kube::watch`] (a long one) → [`kube::rights`], [`kube::pod_probe`], [`write`] (a run's hands) →
+//! Reading order: [`kube::context_selection`] (kubeconfig → targets) → [`wire::link`] (one isolated connection per context) →
+//! [`wire::read_only_gate`] (what may leave at all) → [`wire::tunnel`] and [`pd`] (PD through its pod) → [`kube::snapshot`] (one look),
+//! [`kube::snapshot_extras`] and [`kube::watch`] (a long one) → [`kube::rights`], [`kube::pod_probe`], [`write`] (a run's hands) →
 //! [`journal`] → [`share`] (leases, run records, approvals: other people). [`certificates`] reads what Secrets say and makes
 //! what goes into them. [`notify`] tells people elsewhere, [`jobs`] has a run driven in a cluster.
 //!
@@ -21,11 +21,11 @@ pub mod share;
 pub mod wire;
 pub mod write;
 
-pub use crate::client::kube::credentials::end_all as end_credential_plugins;
-pub use crate::client::kube::look::assemble;
-pub use crate::client::kube::targets::{
+pub use crate::client::kube::context_selection::{
     ConnectError, ConnectOptions, Limits, PdAccess, PdTlsFiles, Target, targets, unknown_contexts,
 };
+pub use crate::client::kube::exec_plugin::end_all as end_credential_plugins;
+pub use crate::client::kube::snapshot::assemble;
 pub use crate::client::kube::watch::{WatchHandle, watch};
 pub use crate::client::wire::link::{Link, Links};
 pub use crate::client::wire::permit::{HandPermit, ProbePermit, WritePermit};

@@ -5,14 +5,14 @@
 
 use ratatui::text::Span;
 
-use super::plan;
+use super::plan_page;
 use super::text::{Page, pad, span};
 use super::theme::{Role, Theme};
 use crate::app::App;
 use crate::app::approvals::{Stage, ToApprove};
-use crate::app::words::Level;
+use crate::app::status_level::Level;
 use crate::runbook::plan::{CheckState, Confirm, Rehearsal};
-use crate::runbook::rendered::{deed, step as rendered};
+use crate::runbook::step_from_action::{deed, step as rendered};
 
 /// Width of the labels at the left.
 const LABEL: usize = 14;
@@ -109,7 +109,7 @@ fn sent(page: &mut Page, theme: Theme, asked: &ToApprove, room: usize) {
     (shown.confirm, shown.approvers, shown.already_so) = (Confirm::None, 1, false);
     shown.rehearsed = Rehearsal::NotNeeded;
     let number = plan.steps.iter().position(|step| step.id == shown.id).map_or(0, |at| at + 1);
-    plan::step(page, theme, number, &shown, room);
+    plan_page::step(page, theme, number, &shown, room);
     if asked.alike > 0 {
         let more = format!("{} more like it follow; each needs an approval of its own", asked.alike);
         line(page, "more", &more, Role::Level(Level::Working));

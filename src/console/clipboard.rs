@@ -2,7 +2,7 @@
 //!
 //! Inside tmux the text goes into tmux's own buffer, since in its default setting tmux drops what a program asks of the
 //! clipboard; elsewhere the terminal is asked (OSC 52), which does not say whether it did it. No shell is run, and tmux has
-//! two seconds. Not here: which text it is (`app::perform`).
+//! two seconds. Not here: which text it is (`app::command_dispatch`).
 
 use std::io::Write;
 use std::process::Stdio;
@@ -13,7 +13,7 @@ use crossterm::execute;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::Command;
 
-use crate::app::words::Level;
+use crate::app::status_level::Level;
 
 /// Longest text handed on: terminals drop longer OSC 52 sequences.
 pub const LONGEST: usize = 70_000;

@@ -1,25 +1,25 @@
 //! One thing, with everything known of it, unabridged.
 
-use super::sheet::Sheet;
+use super::labelled_page::Sheet;
 use super::text::{Page, span};
 use super::theme::{Role, Theme};
 use super::{pod_page, regions, run_page};
-use crate::app::regions::is_away;
+use crate::app::region_counts_refresh::is_away;
+use crate::app::status_level::{Level, access_word, age, crd_words, freshness_level, freshness_words};
 use crate::app::views::certificates::{level as certificate_level, state};
 use crate::app::views::findings::level as finding_level;
-use crate::app::words::{Level, access_word, age, crd_words, freshness_level, freshness_words};
 use crate::app::{App, Subject};
-use crate::counted::counted;
 use crate::fleet::ObjectRef;
-use crate::fleet::certificate::colons;
+use crate::fleet::certificate_facts::colons;
 use crate::fleet::certificate_list::{Certificate, Held, left};
+use crate::fleet::connection_health::Weather;
 use crate::fleet::database::StoreRow;
 use crate::fleet::managed_fields::last_writes;
+use crate::fleet::problem_subject::SubjectKind;
 use crate::fleet::rollout::rollout;
-use crate::fleet::subject::SubjectKind;
 use crate::fleet::tidbcluster::TidbCluster;
-use crate::fleet::weather::Weather;
 use crate::hazards::Finding;
+use crate::pluralize::counted;
 
 pub fn page(app: &App, theme: Theme, subject: &Subject, room: usize) -> Page {
     let mut sheet = Sheet::new(theme, room);

@@ -8,13 +8,13 @@ use ratatui::widgets::{Block, Clear};
 use super::footer::prompt;
 use super::text::{cut, pad, span, width, wrap};
 use super::theme::{Role, Theme};
-use crate::app::choices::heading;
 use crate::app::help::Entry;
 use crate::app::keymap::{Group, Scope};
 use crate::app::palette::candidates;
-use crate::app::words::Level;
+use crate::app::run_choices::heading;
+use crate::app::status_level::Level;
 use crate::app::{App, Copyable, Dialog};
-use crate::counted::{counted, has};
+use crate::pluralize::{counted, has};
 
 pub fn draw(app: &App, theme: Theme, frame: &mut Frame<'_>, body: Rect, footer: Rect) {
     match &app.dialog {
@@ -278,7 +278,7 @@ fn copies(theme: Theme, frame: &mut Frame<'_>, body: Rect, items: &[Copyable], a
 /// What a question confirms, whole: before and after, the request, the rollback.
 fn confirmed(app: &App, theme: Theme, body: Rect) -> Vec<Line<'static>> {
     let room = usize::from(body.width).clamp(1, 110).saturating_sub(4);
-    app.asked_step().map(|step| super::plan_view::confirmed(theme, &step, room)).unwrap_or_default()
+    app.asked_step().map(|step| super::plan_panes::confirmed(theme, &step, room)).unwrap_or_default()
 }
 
 /// How wide a question is: as wide as there is room where it shows what it confirms.

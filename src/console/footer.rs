@@ -5,7 +5,7 @@ use ratatui::layout::{Position, Rect};
 use ratatui::text::{Line, Span};
 use tui_input::Input;
 
-use super::spots::Spots;
+use super::click_targets::Spots;
 use super::text::{cut, span};
 use super::theme::{Role, Theme};
 use crate::app::message::Pointed;

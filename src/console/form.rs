@@ -8,7 +8,7 @@ use super::footer::prompt;
 use super::text::{cut, span, width, wrap};
 use super::theme::{Role, Theme};
 use crate::app::form::{Field, FilledBy, Form};
-use crate::app::words::Level;
+use crate::app::status_level::Level;
 use crate::app::{App, Subject};
 
 #[expect(clippy::too_many_lines, reason = "one screen from top to bottom")]
@@ -91,7 +91,7 @@ fn target(app: &App, form: &Form, area: Rect) -> Option<(Rect, Rect, Vec<Line<'s
     let right = Rect { x: left.right(), width: area.width - left.width, ..area };
     let theme = Theme::new(&app.options);
     let room = usize::from(right.width);
-    let mut page = super::foreseen::page(app, theme, room.saturating_sub(1));
+    let mut page = super::form_preview::page(app, theme, room.saturating_sub(1));
     if !page.lines.is_empty() {
         page.gap();
     }
@@ -101,7 +101,7 @@ fn target(app: &App, form: &Form, area: Rect) -> Option<(Rect, Rect, Vec<Line<'s
 
 /// What will follow, in the lines that the fields leave.
 fn beneath(app: &App, theme: Theme, frame: &mut Frame<'_>, pen: &mut Pen, end: u16) {
-    let lines = super::foreseen::page(app, theme, usize::from(pen.area.width).saturating_sub(1)).lines;
+    let lines = super::form_preview::page(app, theme, usize::from(pen.area.width).saturating_sub(1)).lines;
     let room = usize::from(end.saturating_sub(pen.y));
     // A title with nothing beneath it says nothing.
     if room > 1 {

@@ -1,18 +1,18 @@
 //! The first line at the top: what is looked at, in which version, how it stands, what this session may do, and the time.
 //!
-//! It never wraps: what matters least goes first. The line below it is [`super::chips`]'s.
+//! It never wraps: what matters least goes first. The line below it is [`super::cluster_bar`]'s.
 
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
-use super::spots::Spots;
+use super::click_targets::Spots;
 use super::text::span;
 use super::theme::{Role, Theme};
-use crate::app::matrix::store_level;
-use crate::app::words::Level;
+use crate::app::overview_matrix::store_level;
+use crate::app::status_level::Level;
 use crate::app::{App, View};
-use crate::counted::counted;
+use crate::pluralize::counted;
 use crate::runbook::run::view::Progress;
 
 pub fn draw(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect, spots: &mut Spots) {
@@ -20,7 +20,7 @@ pub fn draw(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect, spots: &
         first(app, theme, frame, Rect { height: 1, ..area });
     }
     if area.height > 1 {
-        super::chips::draw(app, theme, frame, Rect { y: area.y + 1, height: 1, ..area }, spots);
+        super::cluster_bar::draw(app, theme, frame, Rect { y: area.y + 1, height: 1, ..area }, spots);
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! At the right from 140 columns on, and narrower where the table needs the room; below the table (on request) from 100. A value that is
 //! too long for its column has lines of its own: nothing of it is lost. Not here: the whole page of an object ([`super::detail`]),
-//! which object it is (`app::objects`).
+//! which object it is (`app::selected_object`).
 
 use ratatui::Frame;
 use ratatui::layout::Rect;
@@ -14,12 +14,12 @@ use super::text::{cut, folded, pad, span, wrap};
 use super::theme::{Role, Theme};
 use super::{detail, table};
 use crate::app::keymap::Scope;
-use crate::app::matrix::{pod_words, store_level};
-use crate::app::objects::{member_pod, store_pod};
+use crate::app::overview_matrix::{pod_words, store_level};
+use crate::app::selected_object::{member_pod, store_pod};
+use crate::app::status_level::{Level, age};
 use crate::app::views::findings::level as finding_level;
 use crate::app::views::members::{health, peer_cell};
 use crate::app::views::{Cell, grouped};
-use crate::app::words::{Level, age};
 use crate::app::{App, Subject};
 use crate::fleet::ObjectRef;
 use crate::fleet::database::{Member, StoreRow};

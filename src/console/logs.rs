@@ -1,7 +1,7 @@
 //! The lines of one or several logs, merged by time, the last one at the bottom; each log has a name and a colour.
 //!
 //! PD's, TiKV's and TiDB's lines are taken apart: their own time gives way, the level is lit, fields are dim. Text from a
-//! container passes [`super::text::span`] like all that came from a cluster. Not here: what is kept (`app::closeup`).
+//! container passes [`super::text::span`] like all that came from a cluster. Not here: what is kept (`app::logs_and_events`).
 
 use ratatui::Frame;
 use ratatui::layout::Rect;
@@ -10,12 +10,12 @@ use ratatui::text::{Line, Span};
 
 use super::text::{clean, folded, pad, span, width, wrap};
 use super::theme::{Role, Theme};
-use crate::app::closeup;
-use crate::app::words::Level;
+use crate::app::logs_and_events;
+use crate::app::status_level::Level;
 use crate::app::{App, View};
-use crate::counted::counted;
-use crate::fleet::closeup::{LogOf, MOST_LOGS, Reading};
 use crate::fleet::log_line::{Gravity, parse};
+use crate::fleet::logs_and_events::{LogOf, MOST_LOGS, Reading};
+use crate::pluralize::counted;
 
 /// Colours of the user's own palette that tell logs apart; red and yellow are for levels.
 const COLORS: [Color; 6] =
@@ -154,7 +154,7 @@ fn name(one: &LogOf, all: &[LogOf]) -> String {
 fn entry_lines(
     app: &App,
     theme: Theme,
-    entry: &closeup::Line,
+    entry: &logs_and_events::Line,
     names: &[String],
     wide: usize,
     room: usize,

@@ -1,58 +1,58 @@
-//! Face 1: the interactive console. Reads `&App`, draws a frame; [`terminal`] is the loop around it.
+//! Face 1: the interactive console. Reads `&App`, draws a frame; [`event_loop`] is the loop around it.
 //!
-//! [`draw`] is pure: same state, same frame, at any size down to one cell ([`small`]). Not here: what keys do (`app`), acting on
+//! [`draw`] is pure: same state, same frame, at any size down to one cell ([`terminal_too_small`]). Not here: what keys do (`app`), acting on
 //! the world (`app::driver`).
 //!
 //! Neighbours: [`theme`] (glyph, word and colour of a status), [`text`] and [`table`] (fitting), then one file per view.
 
 mod approvals;
-mod attach;
-mod chips;
+pub mod click_targets;
 mod clipboard;
-mod columns;
+mod cluster_bar;
+mod column_widths;
 mod detail;
 mod dialog;
-pub mod events;
-mod findings;
+pub mod event_loop;
+pub mod export_markdown;
 mod footer;
-mod foreseen;
 mod form;
+mod form_preview;
 mod header;
-mod held_terminal;
-mod in_sight;
+pub mod input_events;
 mod inspector;
+pub mod key_script;
+mod labelled_page;
+mod list_scroll;
 mod logs;
+mod one_cluster_panel;
 mod overview;
-pub mod pictures;
-mod plan;
-mod plan_view;
+mod plan_page;
+mod plan_panes;
 mod pod_page;
+mod raw_mode;
 mod regions;
-mod run;
 mod run_page;
-pub mod saved;
-pub mod script;
-mod search;
-mod sheet;
-mod small;
-pub mod spots;
+mod run_progress;
+pub mod screenshots;
+mod search_highlight;
+mod shell_attach;
 mod svg;
 mod table;
-pub mod terminal;
+mod terminal_too_small;
 pub mod text;
 pub mod theme;
 mod views;
-mod yaml;
+mod yaml_and_diff;
 
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
-use crate::app::rows::Row;
-use crate::app::words::{Level, endeavour, freshness_level, freshness_words};
+use crate::app::status_level::{Level, endeavour, freshness_level, freshness_words};
+use crate::app::visible_rows::Row;
 use crate::app::{App, Dialog, View};
-use crate::counted::counted;
-use spots::Spots;
+use crate::pluralize::counted;
+use click_targets::Spots;
 use text::Page;
 use theme::{Role, Theme};
 
@@ -95,8 +95,8 @@ pub fn draw_noting(app: &App, frame: &mut Frame<'_>, spots: &mut Spots) {
         return;
     }
     let theme = Theme::new(&app.options);
-    if small::is_small(area) {
-        return small::draw(app, theme, frame, area);
+    if terminal_too_small::is_small(area) {
+        return terminal_too_small::draw(app, theme, frame, area);
     }
     spots.question = app.question();
     let parts = parts(area);
@@ -117,7 +117,7 @@ pub fn settle(app: &mut App, area: Rect) {
     let body = parts(area).body;
     if let Some(wanted) = app.wanted_text() {
         let text = views::text(app, Theme::new(&app.options), usize::from(body.width));
-        let lines = text.map(|text| search::hits(&text, wanted)).unwrap_or_default();
+        let lines = text.map(|text| search_highlight::hits(&text, wanted)).unwrap_or_default();
         app.sought(&lines, usize::from(body.height));
     }
     app.limit_scroll(scroll_limit(app, area));
@@ -133,8 +133,8 @@ pub fn scroll_limit(app: &App, area: Rect) -> usize {
             let (lines, inner) = dialog::help(app, *of, theme, body);
             (lines.len(), inner.height)
         }
-        (_, View::Plan) => plan_view::extent(app, theme, body),
-        (_, View::Run) => run::extent(app, theme, body),
+        (_, View::Plan) => plan_panes::extent(app, theme, body),
+        (_, View::Run) => run_progress::extent(app, theme, body),
         (_, View::Logs { .. }) => (logs::extent(app), body.height),
         _ => match views::text(app, theme, room) {
             Some(text) => (text.lines.len(), body.height),

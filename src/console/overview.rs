@@ -1,25 +1,25 @@
 //! One Database across all KubeClusters: rows are instances, columns are clusters, above them the quorum.
 //!
-//! A cluster that cannot be seen keeps its column and says why in it. What the cells say is `app::matrix`.
+//! A cluster that cannot be seen keeps its column and says why in it. What the cells say is `app::overview_matrix`.
 
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::style::{Modifier, Style};
 use ratatui::text::{Line, Span};
 
-use super::in_sight::{first_in_sight, more_rows};
-use super::spots::Spots;
+use super::click_targets::Spots;
+use super::list_scroll::{first_in_sight, more_rows};
 use super::table::mark;
 use super::text::{cut, cut_middle, pad, span, width, wrap};
 use super::theme::{Role, Theme};
 use super::{empty, nothing, table};
 use crate::app::App;
-use crate::app::matrix::{CellView, Column, Group, Matrix, MatrixRow};
 use crate::app::message::Pointed;
-use crate::app::rows::{Item, Row};
-use crate::app::words::{Level, endeavour, freshness_words};
-use crate::counted::counted;
+use crate::app::overview_matrix::{CellView, Column, Group, Matrix, MatrixRow};
+use crate::app::status_level::{Level, endeavour, freshness_words};
+use crate::app::visible_rows::{Item, Row};
 use crate::fleet::tidbcluster::TidbCluster;
+use crate::pluralize::counted;
 
 const LABEL: usize = 10;
 const NARROWEST: usize = 16;

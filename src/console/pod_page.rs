@@ -3,18 +3,18 @@
 //!
 //! Not here: other pages ([`super::detail`]), the short form beside a table ([`super::inspector`]).
 
-use super::sheet::Sheet;
+use super::labelled_page::Sheet;
 use super::theme::Role;
-use crate::app::matrix::{pod_words, store_level};
-use crate::app::objects::{member_pod, store_pod};
+use crate::app::overview_matrix::{pod_words, store_level};
+use crate::app::selected_object::{member_pod, store_pod};
+use crate::app::status_level::{Level, age, freshness_level, freshness_words};
 use crate::app::views::findings::level as finding_level;
 use crate::app::views::members::health;
-use crate::app::words::{Level, age, freshness_level, freshness_words};
 use crate::app::{App, View};
-use crate::counted::counted;
 use crate::fleet::ObjectRef;
 use crate::fleet::database::{Member, StoreRow};
 use crate::fleet::workload::{ContainerStatus, Pod};
+use crate::pluralize::counted;
 
 /// The page of a pod.
 pub fn pod(app: &App, sheet: &mut Sheet, of: &ObjectRef) -> Option<()> {
@@ -159,7 +159,7 @@ fn container(app: &App, one: &ContainerStatus) -> (Level, String) {
         (if one.ready { Level::Good } else { Level::Working }, format!("{ready}{since}"))
     };
     if one.restart_count > 0 {
-        words.push_str(&format!(", {}", crate::counted::counted(one.restart_count, "restart")));
+        words.push_str(&format!(", {}", crate::pluralize::counted(one.restart_count, "restart")));
     }
     (level, words)
 }
@@ -195,7 +195,7 @@ pub fn events(app: &App, sheet: &mut Sheet) {
     }
     for (_, event) in happened {
         let times = i64::try_from(event.count).unwrap_or(i64::MAX);
-        let times = if times > 1 { format!(" {}", crate::counted::counted(times, "time")) } else { String::new() };
+        let times = if times > 1 { format!(" {}", crate::pluralize::counted(times, "time")) } else { String::new() };
         let text = format!("{}{times}: {}", event.reason, event.message);
         let label = format!("{} ago", age(event.last, app.now));
         match event.warning {

@@ -1,16 +1,16 @@
 //! How many regions a store touches, and what PD counts of its whole Database: a section of a page.
 //!
-//! Not here: asking PD (`app::regions`), the list (`app::views::regions`).
+//! Not here: asking PD (`app::region_counts_refresh`), the list (`app::views::regions`).
 
-use super::sheet::Sheet;
+use super::labelled_page::Sheet;
 use super::theme::Role;
 use crate::app::App;
-use crate::app::regions::{is_away, level_of, meaning};
+use crate::app::region_counts_refresh::{is_away, level_of, meaning};
+use crate::app::status_level::{Level, age};
 use crate::app::views::grouped;
-use crate::app::words::{Level, age};
-use crate::counted::{has, noun};
 use crate::fleet::database::StoreRow;
-use crate::fleet::region_counts::RegionCheck;
+use crate::fleet::region_health_counts::RegionCheck;
+use crate::pluralize::{has, noun};
 
 /// Of one store: regions with a peer there, then PD's counts with their age, and the word that leads to all of them.
 pub fn section(app: &App, sheet: &mut Sheet, row: &StoreRow) {

@@ -1,16 +1,16 @@
 //! The page of a run of the list: how it stands, what can be done now, and its whole journal.
 //!
-//! What is saved of it is the report (`saved`). Not here: asking for the journal (`app::run_reading`), a run under way ([`super::run`]).
+//! What is saved of it is the report (`saved`). Not here: asking for the journal (`app::run_journal_loading`), a run under way ([`super::run_progress`]).
 
-use super::sheet::Sheet;
+use super::labelled_page::Sheet;
 use super::theme::Role;
 use crate::app::App;
-use crate::app::run_reading::Known;
+use crate::app::run_journal_loading::Known;
 use crate::app::run_view::level;
+use crate::app::status_level::{Level, age};
 use crate::app::whole_run::WholeRun;
-use crate::app::words::{Level, age};
+use crate::runbook::run::open_run_status::{Drives, Standing};
 use crate::runbook::run::record::Outcome;
-use crate::runbook::run::standing::{Drives, Standing};
 use crate::runbook::run::view::{Shown, sentence};
 
 /// The whole page.

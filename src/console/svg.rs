@@ -1,7 +1,7 @@
 //! A frame as an SVG: cells in, text out. Each run of cells of one style is a text of its own at its place, stretched to its
 //! cells, so that the grid holds in whatever font is there. All text is escaped.
 //!
-//! Not here: what is drawn ([`super::draw`]), and when a picture is taken ([`super::pictures`]).
+//! Not here: what is drawn ([`super::draw`]), and when a picture is taken ([`super::screenshots`]).
 
 use std::fmt::Write as _;
 

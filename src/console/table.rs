@@ -1,7 +1,7 @@
 //! A table: its heading, the rows in sight with their notes, and how many more there are.
 //!
 //! Only the rows in sight are laid out. The cursor is a glyph, a bold row and a reversed first cell. Not here: what
-//! the cells say (`app::views`), how wide a column is ([`super::columns`]).
+//! the cells say (`app::views`), how wide a column is ([`super::column_widths`]).
 
 use std::collections::BTreeMap;
 
@@ -10,16 +10,16 @@ use ratatui::layout::Rect;
 use ratatui::style::{Modifier, Style};
 use ratatui::text::{Line, Span};
 
-use super::columns::{GAP, fit, natural, used};
-use super::in_sight::{first_in_sight, more_rows};
-use super::spots::Spots;
+use super::click_targets::Spots;
+use super::column_widths::{GAP, fit, natural, used};
+use super::list_scroll::{first_in_sight, more_rows};
 use super::text::{cut, cut_middle, span, width, wrap};
 use super::theme::{Role, Theme};
 use crate::app::App;
 use crate::app::message::Pointed;
-use crate::app::rows::{Order, Row};
 use crate::app::sorting::descends;
 use crate::app::views::{Cell, Column, Mark, Part, Tone};
+use crate::app::visible_rows::{Order, Row};
 
 /// From this width on, columns that are for wide tables only are shown where they fit.
 const ROOMY: u16 = 168;
@@ -40,7 +40,7 @@ fn sign(theme: Theme, mark: Mark) -> (&'static str, Style) {
     match mark {
         Mark::Level(level) => (theme.glyph(level), theme.level(level)),
         Mark::Leader => (theme.leader(), theme.style(Role::Accent)),
-        Mark::Drift => (theme.drift(), theme.level(crate::app::words::Level::Bad)),
+        Mark::Drift => (theme.drift(), theme.level(crate::app::status_level::Level::Bad)),
         Mark::Dot => (theme.dot(), theme.style(Role::Dim)),
     }
 }
@@ -378,7 +378,7 @@ pub fn marked(theme: Theme, selected: bool) -> Span<'static> {
 mod tests {
     use super::*;
     use crate::app::AppOptions;
-    use crate::app::urls;
+    use crate::app::url_display;
 
     #[test]
     fn what_is_left_out_of_a_url_is_one_sign_wherever_it_is() {
@@ -386,7 +386,7 @@ mod tests {
         let own = "http://b-pd-0.b-pd-peer.ns.svc.east.local:2380";
         let all =
             [own, "http://b-pd-1.b-pd-peer.ns.svc.east.local:2380", "http://b-pd-0.b-pd-peer.ns.svc.west.local:2380"];
-        let cell = urls::cell(own, None, &all);
+        let cell = url_display::cell(own, None, &all);
         let in_room = |room| -> String {
             cell_spans(&cell, room, false, theme).iter().map(|span| span.content.as_ref()).collect()
         };

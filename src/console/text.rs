@@ -9,7 +9,7 @@ use ratatui::text::{Line, Span};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use super::theme::Theme;
-use crate::shown::judged;
+use crate::sanitize::judged;
 
 /// Puts a dot where a character would steer the terminal, reorder text or stay unseen; white space becomes a blank.
 pub fn clean(text: &str) -> Cow<'_, str> {

@@ -7,7 +7,7 @@ use ratatui::style::{Color, Modifier, Style};
 use ratatui::symbols::border;
 
 use crate::app::AppOptions;
-use crate::app::words::Level;
+use crate::app::status_level::Level;
 use crate::runbook::run::record::How;
 use crate::runbook::run::view::Progress;
 

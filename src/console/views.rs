@@ -3,13 +3,14 @@
 use ratatui::Frame;
 use ratatui::layout::Rect;
 
-use super::spots::Spots;
+use super::click_targets::Spots;
 use super::text::Page;
 use super::theme::Theme;
 use super::{
-    approvals, detail, empty, findings, form, logs, nothing, overview, page, plan_view, run, search, table, yaml,
+    approvals, detail, empty, form, logs, nothing, one_cluster_panel, overview, page, plan_panes, run_progress,
+    search_highlight, table, yaml_and_diff,
 };
-use crate::app::rows::Row;
+use crate::app::visible_rows::Row;
 use crate::app::{App, View};
 
 /// Draws the view in front.
@@ -19,12 +20,12 @@ pub fn draw(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect, rows: &[
     match app.view() {
         View::Overview => overview::draw(app, theme, frame, area, rows, spots),
         View::Findings => {
-            let area = findings::panel_below(app, theme, frame, area);
+            let area = one_cluster_panel::panel_below(app, theme, frame, area);
             list(app, theme, frame, area, rows, spots);
         }
         View::Form => form::draw(app, theme, frame, area),
-        View::Plan => plan_view::draw(app, theme, frame, area, spots),
-        View::Run => run::draw(app, theme, frame, area),
+        View::Plan => plan_panes::draw(app, theme, frame, area, spots),
+        View::Run => run_progress::draw(app, theme, frame, area),
         View::Logs { of, .. } => logs::draw(app, theme, frame, area, of),
         View::Approval | View::Detail(_) | View::Yaml(_) | View::Compare(..) => {
             let Some(text) = text(app, theme, wide) else { return };
@@ -32,7 +33,7 @@ pub fn draw(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect, rows: &[
                 Some(wanted) => {
                     let last = text.lines.len().saturating_sub(usize::from(area.height));
                     let top = scroll.min(last);
-                    search::lit(text, wanted, app.screen().hit, top..top + usize::from(area.height), theme)
+                    search_highlight::lit(text, wanted, app.screen().hit, top..top + usize::from(area.height), theme)
                 }
                 None => text,
             };
@@ -62,8 +63,8 @@ pub fn text(app: &App, theme: Theme, wide: usize) -> Option<Page> {
     match app.view() {
         View::Approval => Some(approvals::page(app, theme, wide)),
         View::Detail(subject) => Some(detail::page(app, theme, subject, wide)),
-        View::Yaml(thing) => Some(yaml::page(app, theme, thing)),
-        View::Compare(one, other) => Some(yaml::compare(app, theme, wide, one, other)),
+        View::Yaml(thing) => Some(yaml_and_diff::page(app, theme, thing)),
+        View::Compare(one, other) => Some(yaml_and_diff::compare(app, theme, wide, one, other)),
         _ => None,
     }
 }

@@ -1,7 +1,7 @@
 //! What is to be done about something: words for people, and in them the line that runs a runbook, kept as what it is.
 //!
-//! Pure. Not here: which advice helps with what ([`super::remedy`], [`crate::hazards`]), which options a printed line gets
-//! (`cli::repeat`).
+//! Pure. Not here: which advice helps with what ([`super::remedy_commands`], [`crate::hazards`]), which options a printed line gets
+//! (`cli::printed_command_options`).
 
 use std::fmt;
 use std::ops::Deref;
@@ -9,7 +9,7 @@ use std::ops::Deref;
 use serde::{Serialize, Serializer};
 
 use super::ObjectRef;
-use super::kubectl::quote;
+use super::kubectl_quoting::quote;
 
 /// A runbook with inputs, printed as the line for a shell: `tidepilot run ID --set NAME=VALUE …`.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,16 +1,16 @@
 //! Every certificate that the TidbClusters of a fleet have or should have, the one that ends first on top: for people who
-//! look when they end. Pure. Not here: what is wrong with one ([`super::tls`]), what one says ([`super::certificate`]).
+//! look when they end. Pure. Not here: what is wrong with one ([`super::tls`]), what one says ([`super::certificate_facts`]).
 
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::certificate::{CertificateFacts, SecretFacts};
-use super::object::{Lookup, ObjectId, ObjectKind};
+use super::certificate_facts::{CertificateFacts, SecretFacts};
+use super::object_kind::{Lookup, ObjectId, ObjectKind};
 use super::tls::{CertificateFault, authority_trouble, troubles_at, wanted_of};
 use super::{Fleet, ObjectRef};
-use crate::counted::counted;
+use crate::pluralize::counted;
 
 /// What a look told of one certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -135,7 +135,7 @@ fn told(
 
 #[cfg(test)]
 mod tests {
-    use super::super::certificate::FACTS_KEY;
+    use super::super::certificate_facts::FACTS_KEY;
     use super::super::tidbcluster::TidbCluster;
     use super::super::{Change, What};
     use super::*;

@@ -7,31 +7,31 @@
 use serde::Serialize;
 
 use super::ObjectRef;
-use super::domain_witness::DomainDoubt;
-use super::lead::Lead;
-use super::loss::Losses;
+use super::cluster_domain_evidence::DomainDoubt;
 use super::not_seen::NotSeenList;
 use super::pd::MemberId;
+use super::pd_leader_state::Lead;
 use super::problem::Problem;
 use super::quorum::Quorum;
-use super::region_replicas::RegionLoss;
+use super::quorum_after_cluster_loss::Losses;
+use super::regions_after_cluster_loss::RegionLoss;
 use super::tls_toggle::Toggle;
 
 mod assembling;
-pub mod by_name;
+mod database_problems;
+pub mod find_by_name;
 pub(super) mod grouping;
-pub(super) mod hosts;
-mod joining;
-mod judging;
-pub mod kept;
+pub mod incremental_rebuild;
+pub mod member_and_store;
+mod member_pod_matching;
 mod peer_url_drift;
-pub mod rows;
+pub(super) mod pod_hostnames;
 
 pub use assembling::{database_of, databases, parts_of};
 pub use grouping::{Astray, astray, referenced};
 pub(crate) use grouping::{answers, candidates, cluster_id};
-pub use hosts::host;
-pub use rows::{Member, Place, StoreRow};
+pub use member_and_store::{Member, Place, StoreRow};
+pub use pod_hostnames::host;
 
 /// One TiDB cluster as PD knows it, made of one or more TidbClusters.
 #[derive(Clone, Debug, PartialEq, Serialize)]

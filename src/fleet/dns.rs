@@ -2,7 +2,7 @@
 //!
 //! Known from CoreDNS's configuration ([`super::corefile`]) and from pods that were asked. A configuration is a reading: where
 //! something in it may serve a domain in another way, the answer is that it is not known. Not here: which domain a
-//! TidbCluster should have ([`super::domain_witness`]), looking (`client::kube::resources`, `client::kube::pod_probe`). Pure.
+//! TidbCluster should have ([`super::cluster_domain_evidence`]), looking (`client::kube::resources`, `client::kube::pod_probe`). Pure.
 
 use std::collections::BTreeMap;
 

@@ -1,7 +1,7 @@
 //! How far what is known of a KubeCluster can be trusted: live, stale, unreachable, forbidden, auth-needed, never seen.
 //!
 //! Not here: which answer makes it what. `client::kube::watch::heartbeat` (stale), `client::wire::request_error` (unreachable,
-//! auth-needed) and `client::kube::gaps` (forbidden) decide that; what follows for people is in [`super::cluster_problems`].
+//! auth-needed) and `client::kube::access_gaps` (forbidden) decide that; what follows for people is in [`super::kube_cluster_problems`].
 
 use jiff::Timestamp;
 use serde::Serialize;

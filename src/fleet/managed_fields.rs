@@ -1,7 +1,7 @@
 //! Who changed it, and when, as far as the objects say: `metadata.managedFields` names a tool and a time, never a person.
 //!
 //! Pure. PD keeps no such record of its members, which is said where it matters. Not here: that something was changed
-//! (`runbook::actions::judge`, `runbook::run::guards`).
+//! (`runbook::actions::judge_types`, `runbook::run::write_guards`).
 
 use jiff::Timestamp;
 use serde_json::Value;

@@ -4,60 +4,60 @@
 //! changes come from a long-lived watch (console) or from one look (`status`, a run). Not here: how we learn it
 //! (`client`), what should happen (`runbook`).
 //!
-//! Neighbours: [`tidbcluster`] and [`workload`] (Kubernetes objects), [`pd`] (what PD says), [`extras`] (what only some ask for),
+//! Neighbours: [`tidbcluster`] and [`workload`] (Kubernetes objects), [`pd`] (what PD says), [`closer_look`] (what only some ask for),
 //! [`database`] (all joined), [`dns`] and [`corefile`] (which domains a cluster serves),
-//! [`quorum`], [`loss`] and [`rollout`] (arithmetic), [`peer_url_check`] (the check that no server makes), [`certificate`], [`tls`] and [`certificate_list`]
+//! [`quorum`], [`quorum_after_cluster_loss`] and [`rollout`] (arithmetic), [`peer_url_check`] (the check that no server makes), [`certificate_facts`], [`tls`] and [`certificate_list`]
 //! (what certificates say and should say, and when they end), [`tls_toggle`] (with TLS or without, and as asked?).
 
 pub mod advice;
-pub mod certificate;
+pub mod certificate_facts;
 pub mod certificate_list;
-mod change;
-pub mod closeup;
-pub mod cluster_problems;
 pub mod component;
+mod fleet_update;
+pub mod kube_cluster_problems;
+pub mod logs_and_events;
 
+pub mod closer_look;
+pub mod cluster_domain_evidence;
+pub mod connection_health;
+pub mod controller_revision;
 pub mod corefile;
 pub mod database;
-pub mod diagnosis;
+pub mod database_invariants;
 pub mod dns;
-pub mod dns_forwards;
-pub mod domain_witness;
-pub mod edits;
-pub mod extras;
-pub mod forward;
+pub mod dns_forward_zones;
 mod freshness;
 pub mod hazard_id;
-pub mod kin;
-pub mod kubectl;
-pub mod lead;
-pub mod leader_pod;
+pub mod interrupted_work;
+pub mod kubectl_quoting;
 pub mod log_line;
-pub mod loss;
 pub mod managed_fields;
 pub mod network_prerequisites;
 pub mod not_seen;
-pub mod object;
+pub mod object_diff;
+pub mod object_kind;
 mod object_ref;
-pub mod one_cluster;
-pub mod operator_form;
+pub mod operator_normalization;
 pub mod pd;
+pub mod pd_leader_state;
+pub mod pd_pod_to_ask;
 pub mod peer_url_check;
+pub mod port_forward;
 pub mod problem;
+pub mod problem_subject;
 pub mod quorum;
-pub mod region_counts;
-pub mod region_replicas;
-pub mod remedy;
+pub mod quorum_after_cluster_loss;
+pub mod region_health_counts;
+pub mod regions_after_cluster_loss;
+pub mod remedy_commands;
 pub mod removal_impact;
-pub mod revision;
 pub mod rollout;
-pub mod subject;
+pub mod same_kube_cluster;
 pub mod tidbcluster;
 pub mod tls;
 pub mod tls_toggle;
-pub mod upgrade;
+pub mod upgrade_order;
 pub mod version;
-pub mod weather;
 pub mod workload;
 
 use std::collections::BTreeMap;
@@ -65,12 +65,12 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use change::keyed;
-pub use change::{Change, Keyed, WatchEvent, What};
+use closer_look::Extended;
 use dns::Dns;
-use extras::Extended;
+use fleet_update::keyed;
+pub use fleet_update::{Change, Keyed, WatchEvent, What};
 pub use freshness::Freshness;
-use object::{Lookup, ObjectKind};
+use object_kind::{Lookup, ObjectKind};
 pub use object_ref::{ObjectKey, ObjectRef};
 use pd::PdView;
 use tidbcluster::TidbCluster;
@@ -200,7 +200,7 @@ impl Fleet {
     }
 
     /// What was seen at the place of one object; `None`: nobody looked.
-    pub fn sight(&self, id: &object::ObjectId) -> Option<&Lookup> {
+    pub fn sight(&self, id: &object_kind::ObjectId) -> Option<&Lookup> {
         self.clusters.get(&id.context)?.objects.get(&id.key())
     }
 

@@ -2,7 +2,7 @@
 //!
 //! The list is the one of the vendor's guides for EKS and GKE (`domain.md` §4.1, §4.2). Most of it no API server shows: routes,
 //! firewalls and another DNS are proved only by pods that try (`verify-network`), so that most is unknown until then.
-//! Pure. Not here: the text of a Corefile ([`super::dns_forwards`] has the zones), trying.
+//! Pure. Not here: the text of a Corefile ([`super::dns_forward_zones`] has the zones), trying.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,14 +10,15 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use super::database::{Database, Member, StoreRow};
-use super::dns_forwards::{Forwards, NoZones, forwards};
-use super::kubectl::quote;
-use super::one_cluster::Holding;
+use super::database_invariants::Holding;
+use super::dns_forward_zones::{Forwards, NoZones, forwards};
+use super::kubectl_quoting::quote;
 use super::{Fleet, KubeCluster, ObjectRef};
-use crate::counted::counted;
+use crate::pluralize::counted;
 
 /// For how long what pods saw is believed: routes, firewalls and DNS are changed by people who do not tell PD.
-const BELIEVED: SignedDuration = SignedDuration::from_hours(7 * 24);
+const BELIEVED: SignedDuration = SignedDuration::from_hours(BELIEVED_DAYS * 24);
+const BELIEVED_DAYS: i64 = 7;
 
 /// What is needed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -259,8 +260,8 @@ fn ports(places: &[ObjectRef], (from, to): (&str, &str), proofs: &[Proof], now: 
                 _ if now.duration_since(*at) > BELIEVED => {
                     let saw = trouble.as_deref().unwrap_or("every name and port answered");
                     Err(Holding::Unknown(format!(
-                        "what run {run} of verify-network saw at {when} is older than {} days ({saw})",
-                        BELIEVED.as_hours() / 24
+                        "what run {run} of verify-network saw at {when} is older than {} ({saw})",
+                        counted(BELIEVED_DAYS, "day")
                     )))
                 }
                 None => Ok(format!("run {run} of verify-network saw it at {when}")),

@@ -1,14 +1,14 @@
 //! What could not be seen, with its kind and what it is about: `unseen[]` and `notSeen[]` of every document.
 //!
 //! A sentence may change its words from one release to the next; its id does not. Not here: what is wrong
-//! ([`super::problem`]), who finds out what is not seen ([`super::database`], [`super::cluster_problems`], [`crate::hazards`]).
+//! ([`super::problem`]), who finds out what is not seen ([`super::database`], [`super::kube_cluster_problems`], [`crate::hazards`]).
 
 use std::ops::Deref;
 
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
-use super::subject::Subject;
+use super::problem_subject::Subject;
 
 /// What kind of thing is not seen, or not known for want of being seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

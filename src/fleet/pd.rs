@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::tidbcluster::Component;
-use crate::misread::Misread;
+use crate::invalid_value::Misread;
 
 /// An etcd member id. Rendered in hex by etcd v2 and by us, in decimal by v3, PD's API and TidbCluster status
 /// (`domain.md` §3.5); exceeds `i64` and 2^53, so it never passes through a float.

@@ -2,13 +2,13 @@
 //!
 //! Each kind names the findings that say the same; where none of them was made, `check` makes one of the problem itself, so
 //! what is wrong in one face is never right in another. Not here: who finds problems ([`super::database`],
-//! [`super::cluster_problems`]), hazards that nobody would call wrong yet ([`crate::hazards`]).
+//! [`super::kube_cluster_problems`]), hazards that nobody would call wrong yet ([`crate::hazards`]).
 
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 
 use super::hazard_id::HazardId;
-use super::subject::Subject;
+use super::problem_subject::Subject;
 
 /// What kind of thing is wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -6,13 +6,13 @@
 
 use std::collections::BTreeMap;
 
+use super::closer_look::{LabelConstraint, PdDetails, PlacementRule};
 use super::database::{Database, Member, StoreRow};
-use super::extras::{LabelConstraint, PdDetails, PlacementRule};
-use super::region_replicas::{Risk, risk};
+use super::regions_after_cluster_loss::{Risk, risk};
 use super::rollout::{component_pods, stateful_set};
 use super::tidbcluster::{Component, TidbCluster};
 use super::{Fleet, ObjectRef};
-use crate::counted::{counted, is, total};
+use crate::pluralize::{counted, is, total};
 
 /// One Database without one of its TidbClusters.
 #[derive(Clone, Debug, PartialEq)]
@@ -231,7 +231,7 @@ mod tests {
     use crate::fleet::database::Place;
     use crate::fleet::database::databases;
     use crate::fleet::pd::{EtcdMember, MemberId, Store};
-    use crate::hazards::bed::Bed;
+    use crate::hazards::test_fleet::Bed;
 
     fn row(id: u64, of: &str, state: &str, labels: &[(&str, &str)]) -> StoreRow {
         let labels: BTreeMap<String, String> = labels.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect();

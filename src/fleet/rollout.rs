@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::tidbcluster::{Component, ComponentStatus, TidbCluster};
 use super::workload::{Pod, StatefulSet, runs_version};
 use super::{KubeCluster, ObjectKey};
-use crate::counted::counted;
+use crate::pluralize::counted;
 
 /// Why a changed start script restarts no pod of a component.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,13 +10,13 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+mod deserialize;
 mod expected_peer_url;
-mod reading;
 mod status;
 
-pub use self::reading::GRPC_RESOLVER;
-use self::reading::{annotations, managers, presence, unknown_components, variables};
-pub(super) use self::reading::{null_default, tight};
+pub use self::deserialize::GRPC_RESOLVER;
+use self::deserialize::{annotations, managers, presence, unknown_components, variables};
+pub(super) use self::deserialize::{null_default, tight};
 pub use self::status::{ComponentStatus, Condition, MemberStatus, StoreStatus, TidbClusterStatus};
 pub use super::component::Component;
 use super::{Keyed, ObjectKey};

@@ -4,26 +4,28 @@
 //! fingerprints only ([`SecretFacts`]). Pure. Not here: reading Secrets (`client`), making certificates
 //! (`client::certificates::signing`), the certificates of API servers.
 
-mod fault;
-mod openssl;
-pub mod trust;
-mod wanted;
+pub mod ca_trust;
+mod certificate_fault;
+mod openssl_strictness;
+mod required_certificates;
 
 use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
-use super::certificate::{CertificateFacts, SecretFacts};
-use super::object::{Lookup, ObjectId, ObjectKind};
+use super::certificate_facts::{CertificateFacts, SecretFacts};
+use super::object_kind::{Lookup, ObjectId, ObjectKind};
 use super::tidbcluster::{Component, TidbCluster};
 use super::version::Version;
 use super::{Fleet, ObjectRef};
-use crate::counted::counted;
+use crate::pluralize::counted;
 
-pub use self::fault::{CertificateFault, CertificateFaultKind};
-use self::wanted::secret;
-pub use self::wanted::{Asked, Purpose, Wanted, authority_secret, every_secret, operator_asks, wanted, wanted_of};
+pub use self::certificate_fault::{CertificateFault, CertificateFaultKind};
+use self::required_certificates::secret;
+pub use self::required_certificates::{
+    Asked, Purpose, Wanted, authority_secret, every_secret, operator_asks, wanted, wanted_of,
+};
 
 /// The keys that every one of these Secrets must have.
 pub const KEYS: [&str; 3] = ["ca.crt", "tls.crt", "tls.key"];
@@ -123,7 +125,7 @@ pub fn troubles(wanted: &Wanted, facts: &SecretFacts, now: Timestamp) -> Vec<Cer
         None => {}
         Some(_) => of_the_signer(facts, now).into_iter().for_each(|(kind, what)| say(kind, what)),
     }
-    for (kind, what) in openssl::minds(certificate, facts) {
+    for (kind, what) in openssl_strictness::minds(certificate, facts) {
         say(kind, what);
     }
     found
@@ -264,9 +266,9 @@ pub fn troubles_of(fleet: &Fleet, tidb_clusters: &[ObjectRef], now: Timestamp) -
             }
         }
     }
-    let seen = trust::seen(fleet, tidb_clusters);
-    found.extend(trust::strangers(fleet, tidb_clusters, &seen));
-    found.extend(trust::not_let_in(fleet, tidb_clusters, &seen));
+    let seen = ca_trust::seen(fleet, tidb_clusters);
+    found.extend(ca_trust::strangers(fleet, tidb_clusters, &seen));
+    found.extend(ca_trust::not_let_in(fleet, tidb_clusters, &seen));
     found.extend(tidb_clusters.iter().filter_map(|of| one_name_only(of, fleet.tidb_cluster(of)?)));
     found
 }

@@ -6,7 +6,7 @@
 //! operator's status, clientURLs where PD told them). Pure. Not here: the client's TLS (`client::wire::pd_tls`), certificates
 //! ([`super::tls`]).
 
-use crate::fleet::kubectl::{kubectl, place};
+use crate::fleet::kubectl_quoting::{kubectl, place};
 use std::collections::BTreeMap;
 
 use serde::Serialize;

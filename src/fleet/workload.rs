@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::tidbcluster::{Meta, null_default, tight};
 use super::{Keyed, ObjectKey};
-use crate::counted::total;
+use crate::pluralize::total;
 
 /// Annotation of a TiKV pod: the operator is asked to take the leaders off it (`domain.md` §1.4).
 pub const EVICT_LEADER: &str = "tidb.pingcap.com/evict-leader";

@@ -1,17 +1,17 @@
-//! The catalogue: the 69 hazards of `domain.md` §5 by number ([`dossier`]), those that were met in use behind them, and the few plain
-//! states beside them ([`met`]), each with its name, its severity and how it is seen at all. A hazard that cannot be seen from
+//! The catalogue: the 69 hazards of `domain.md` §5 by number ([`numbered_hazards`]), those that were met in use behind them, and the few plain
+//! states beside them ([`hazards_from_use`]), each with its name, its severity and how it is seen at all. A hazard that cannot be seen from
 //! outside says so, and why.
 //!
 //! Tables and nothing else: what sees each one is in the files that [`crate::hazards`] names.
 
-mod dossier;
-mod met;
+mod hazards_from_use;
+mod numbered_hazards;
 
 use serde::Serialize;
 
 use crate::fleet::hazard_id::HazardId;
-use dossier::DOSSIER;
-use met::MET;
+use hazards_from_use::MET;
+use numbered_hazards::DOSSIER;
 
 /// How bad it is; the order is the order of the screen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -140,16 +140,16 @@ mod tests {
     #[test]
     fn what_is_seen_now_has_a_function() {
         let code = [
-            include_str!("domains.rs"),
+            include_str!("cluster_domain.rs"),
             include_str!("tidbcluster_spec.rs"),
-            include_str!("names.rs"),
-            include_str!("references.rs"),
-            include_str!("copies.rs"),
-            include_str!("stuck.rs"),
-            include_str!("network_tls.rs"),
+            include_str!("names_and_versions.rs"),
+            include_str!("cluster_reference.rs"),
+            include_str!("region_replicas.rs"),
+            include_str!("stalled_operations.rs"),
+            include_str!("tls_certificates.rs"),
             include_str!("membership.rs"),
             include_str!("upgrade.rs"),
-            include_str!("leaving.rs"),
+            include_str!("tidbcluster_removal.rs"),
             include_str!("health.rs"),
             include_str!("../fleet/problem.rs"),
         ]

@@ -6,13 +6,13 @@ use crate::fleet::advice::RunLine;
 use crate::fleet::hazard_id::HazardId;
 use jiff::Timestamp;
 
+use crate::fleet::closer_look::PdDetails;
 use crate::fleet::database::{Database, Member, answers};
-use crate::fleet::extras::PdDetails;
-use crate::fleet::kubectl::kubectl;
+use crate::fleet::kubectl_quoting::kubectl;
 use crate::fleet::pd::{PdAnswer, PdView};
 use crate::fleet::tidbcluster::{Component, TidbCluster};
 use crate::fleet::version::Version;
-use crate::fleet::{Fleet, KubeCluster, ObjectKey, ObjectRef, remedy};
+use crate::fleet::{Fleet, KubeCluster, ObjectKey, ObjectRef, remedy_commands};
 use crate::hazards::{Finding, Subject};
 
 /// One TidbCluster of the Database.
@@ -66,7 +66,7 @@ impl<'a> CheckContext<'a> {
 
     /// The command that gives a part its domain and its names, with the domain where names need one.
     pub fn migrate(&self, part: &Part<'_>) -> RunLine {
-        remedy::migrate(self.fleet, self.database, part.of)
+        remedy_commands::migrate(self.fleet, self.database, part.of)
     }
 
     /// The members whose pods are of this part.
@@ -146,7 +146,7 @@ impl Part<'_> {
 
     /// A merge patch of its spec, as a command line.
     pub fn patch(&self, spec: &str) -> String {
-        remedy::patch(self.of, spec)
+        remedy_commands::patch(self.of, spec)
     }
 
     pub fn operator_line(&self) -> String {

@@ -9,7 +9,7 @@ use super::catalogue::{self, Hazard, Severity};
 use crate::fleet::advice::Advice;
 use crate::fleet::hazard_id::HazardId;
 use crate::fleet::not_seen::NotSeenList;
-use crate::fleet::subject::Subject;
+use crate::fleet::problem_subject::Subject;
 use crate::fleet::tidbcluster::Component;
 
 /// One thing that was seen.

@@ -1,20 +1,20 @@
 //! What is plainly down. No hazard of the dossier's list, but no check may call such a Database well.
 
-use crate::counted::counted;
 use crate::fleet::advice::{Advice, RunLine};
 use crate::fleet::database::StoreRow;
 use crate::fleet::hazard_id::HazardId;
-use crate::fleet::kubectl::{kubectl, quote};
-use crate::fleet::lead::Lead;
+use crate::fleet::kubectl_quoting::{kubectl, quote};
+use crate::fleet::pd_leader_state::Lead;
 use crate::fleet::problem::Problem;
-use crate::fleet::remedy;
+use crate::fleet::problem_subject::SubjectKind;
+use crate::fleet::remedy_commands;
 use crate::fleet::rollout::suspended_words;
-use crate::fleet::subject::SubjectKind;
 use crate::fleet::tidbcluster::Component;
 use crate::fleet::workload::Pod;
 use crate::fleet::{ObjectKey, ObjectRef};
 use crate::hazards::check_context::CheckContext;
 use crate::hazards::{Finding, OfDatabase, Severity, Subject};
+use crate::pluralize::counted;
 
 pub(super) const ALL: &[OfDatabase] = &[members, leader, not_ready];
 
@@ -68,7 +68,7 @@ fn sick_pods(scene: &CheckContext<'_>) -> (String, Option<RunLine>) {
             // made anew.
             match loops(of, pod) && scene.database.lead == Lead::Leads {
                 true => {
-                    let advice = remedy::crash_loop(of, Component::Pd, pod, true);
+                    let advice = remedy_commands::crash_loop(of, Component::Pd, pod, true);
                     first = first.take().or_else(|| advice.line().cloned());
                     advice.to_string()
                 }

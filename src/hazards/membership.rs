@@ -4,19 +4,19 @@ use crate::fleet::advice::{Advice, RunLine};
 use crate::fleet::hazard_id::HazardId;
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::counted::{counted, is};
 use crate::fleet::database::Member;
-use crate::fleet::lead::Lead;
 use crate::fleet::pd::MemberId;
+use crate::fleet::pd_leader_state::Lead;
 use crate::fleet::peer_url_check::{BadPeerUrl, check_held, normal};
-use crate::fleet::remedy::{correct_peer_urls, remove_unused};
+use crate::fleet::problem_subject::SubjectKind;
+use crate::fleet::remedy_commands::{correct_peer_urls, remove_unused};
 use crate::fleet::rollout::stateful_set;
-use crate::fleet::subject::SubjectKind;
 use crate::fleet::tidbcluster::Component;
 use crate::fleet::tls_toggle::{forced, speaks_tls};
 use crate::fleet::workload::StatefulSet;
 use crate::hazards::check_context::CheckContext;
 use crate::hazards::{Finding, OfDatabase, Subject};
+use crate::pluralize::{counted, is};
 
 pub(super) const ALL: &[OfDatabase] = &[
     single_pd,

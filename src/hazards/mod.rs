@@ -2,32 +2,32 @@
 //!
 //! A [`Finding`] names what was found, the evidence (which object, which field, which value, seen when), why it matters
 //! and what to do. What could not be seen is `unseen`, never healthy: a Database of which a part is dark has no clean
-//! bill. Severities follow the dossier's classes: S1 (data loss or outage) is high, S2 (stuck or wrong) medium, S3
+//! bill. Severities follow three classes: S1 (data loss or outage) is high, S2 (stuck or wrong) medium, S3
 //! (confusing) low. Not here: what a runbook refuses (its own preflight, which calls the same functions where both
 //! judge); YAML that was not applied yet ([`lint`]).
 //!
 //! Neighbours: [`catalogue`] (all of them with how each is seen), [`finding`] (what was found, as data), [`check_context`] (what the functions look at), and one file per
-//! group of `domain.md` §5: [`domains`], [`objects`], [`references`], [`network_tls`], [`membership`], [`copies`], [`upgrade`],
-//! [`leaving`], [`stuck`], and [`health`] for what is plainly down.
+//! group of `domain.md` §5: [`cluster_domain`], [`tidbcluster_spec`], [`cluster_reference`], [`tls_certificates`], [`membership`], [`region_replicas`], [`upgrade`],
+//! [`tidbcluster_removal`], [`stalled_operations`], and [`health`] for what is plainly down.
 
 pub mod catalogue;
+pub mod catalogue_en;
+pub mod catalogue_zh;
+mod certificate_remedy;
 pub mod check_context;
-mod copies;
-mod cure;
-mod domains;
-pub mod en;
+mod cluster_domain;
+mod cluster_reference;
 mod finding;
 mod health;
-mod leaving;
 pub mod lint;
 mod membership;
-mod names;
-mod network_tls;
-mod references;
-mod stuck;
+mod names_and_versions;
+mod region_replicas;
+mod stalled_operations;
+mod tidbcluster_removal;
 mod tidbcluster_spec;
+mod tls_certificates;
 mod upgrade;
-pub mod zh;
 
 use crate::fleet::advice::{Advice, RunLine};
 use crate::fleet::hazard_id::HazardId;
@@ -35,18 +35,18 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
+use crate::fleet::closer_look::Extra;
 use crate::fleet::database::{Database, Member, databases};
-use crate::fleet::extras::Extra;
-use crate::fleet::kubectl::quote;
-use crate::fleet::lead::Lead;
+use crate::fleet::kubectl_quoting::quote;
 use crate::fleet::not_seen::{NotSeen, NotSeenKind};
-use crate::fleet::object::{ObjectId, ObjectKind};
+use crate::fleet::object_kind::{ObjectId, ObjectKind};
+use crate::fleet::pd_leader_state::Lead;
 use crate::fleet::problem::Problem;
-pub use crate::fleet::subject::{Subject, SubjectKind};
+pub use crate::fleet::problem_subject::{Subject, SubjectKind};
 use crate::fleet::tidbcluster::Component;
 use crate::fleet::tls::{Wanted, wanted_of};
 use crate::fleet::tls_toggle::Toggle;
-use crate::fleet::{Fleet, KubeCluster, ObjectRef, cluster_problems};
+use crate::fleet::{Fleet, KubeCluster, ObjectRef, kube_cluster_problems};
 pub use catalogue::Severity;
 use check_context::{CheckContext, Part};
 pub use finding::{Checked, Evidence, Finding, Location};
@@ -66,16 +66,16 @@ pub fn check_among(fleet: &Fleet, all: &[Database], only: Option<&str>, now: Tim
     let chosen: Vec<&Database> = all.iter().filter(|database| named(database)).collect();
     let mut checked = Checked { databases: chosen.iter().map(|db| db.name.clone()).collect(), ..Checked::default() };
     let functions: Vec<OfDatabase> = [
-        domains::ALL,
+        cluster_domain::ALL,
         tidbcluster_spec::ALL,
-        names::ALL,
-        references::ALL,
-        network_tls::ALL,
+        names_and_versions::ALL,
+        cluster_reference::ALL,
+        tls_certificates::ALL,
         membership::ALL,
-        copies::ALL,
+        region_replicas::ALL,
         upgrade::ALL,
-        leaving::ALL,
-        stuck::ALL,
+        tidbcluster_removal::ALL,
+        stalled_operations::ALL,
         health::ALL,
     ]
     .concat();
@@ -103,9 +103,9 @@ pub fn check_among(fleet: &Fleet, all: &[Database], only: Option<&str>, now: Tim
         }));
     }
     let mut whole: Vec<Finding> = tidbcluster_spec::fleet(fleet, all);
-    whole.extend(leaving::fleet(fleet));
+    whole.extend(tidbcluster_removal::fleet(fleet));
     whole.extend(upgrade::fleet(fleet));
-    for problem in cluster_problems::problems(fleet) {
+    for problem in kube_cluster_problems::problems(fleet) {
         if !whole.iter().any(|finding| says(finding, &problem)) {
             whole.push(told(Finding::new(problem.kind.hazard(), None, &problem.sentence), fleet, &problem, None));
         }
@@ -122,7 +122,7 @@ pub fn check_among(fleet: &Fleet, all: &[Database], only: Option<&str>, now: Tim
         checked.unseen.extend(unread(cluster));
     }
     // A cluster that is dark may hold a part of any Database, asked for or not.
-    checked.unseen.extend(cluster_problems::unseen(fleet));
+    checked.unseen.extend(kube_cluster_problems::unseen(fleet));
     checked.findings.sort_by(|a, b| {
         let key =
             |f: &Finding| (f.unknown, std::cmp::Reverse(f.severity), !f.first, f.hazard.number, f.database.clone());
@@ -213,7 +213,7 @@ fn told(mut found: Finding, fleet: &Fleet, problem: &Problem, pd_seen: Option<Ti
         found = found.saw(about, "as tidepilot status tells it", &problem.sentence, seen).on(about.clone());
     }
     // The object that has all three, else the nearest.
-    let whole = |about: &&crate::fleet::subject::Subject| about.kind == SubjectKind::TidbCluster;
+    let whole = |about: &&crate::fleet::problem_subject::Subject| about.kind == SubjectKind::TidbCluster;
     let of = problem.about.iter().find(whole).or(problem.about.first());
     let advice = problem.kind.what_to_do();
     let Some(of) = of else { return found.then(advice) };
@@ -287,14 +287,14 @@ fn unread(cluster: &KubeCluster) -> Vec<NotSeen> {
 }
 
 #[cfg(test)]
-pub(crate) mod bed;
+mod fault_injection;
 #[cfg(test)]
-mod cases;
+mod spec_and_tls_test_cases;
 #[cfg(test)]
-mod more_cases;
+mod stalled_test_cases;
 #[cfg(test)]
-mod plants;
-#[cfg(test)]
-mod stuck_cases;
+pub(crate) mod test_fleet;
 #[cfg(test)]
 pub(crate) mod tests;
+#[cfg(test)]
+mod upgrade_and_leave_test_cases;

@@ -1,4 +1,4 @@
-//! Every hazard that shows now, planted one by one in the healthy fleet of [`crate::hazards::bed`], and its near misses.
+//! Every hazard that shows now, planted one by one in the healthy fleet of [`crate::hazards::test_fleet`], and its near misses.
 //!
 //! A case names *exactly* what is found: a function that cries wolf beside it fails here too.
 
@@ -7,14 +7,14 @@ use std::collections::BTreeSet;
 use serde_json::json;
 
 use crate::fleet::Freshness;
-use crate::fleet::diagnosis::diagnose;
 use crate::fleet::hazard_id::HazardId;
-use crate::hazards::bed::{Bed, when};
-use crate::hazards::cases::CASES;
+use crate::fleet::interrupted_work::diagnose;
 use crate::hazards::catalogue::{CATALOGUE, Seeing};
-use crate::hazards::more_cases::MORE;
-use crate::hazards::plants::{claim, domain, ids, renamed, tls};
-use crate::hazards::stuck_cases::STUCK;
+use crate::hazards::fault_injection::{claim, domain, ids, renamed, tls};
+use crate::hazards::spec_and_tls_test_cases::CASES;
+use crate::hazards::stalled_test_cases::STUCK;
+use crate::hazards::test_fleet::{Bed, when};
+use crate::hazards::upgrade_and_leave_test_cases::MORE;
 use crate::hazards::{Severity, check};
 
 /// Every world that shows something, with what it shows.

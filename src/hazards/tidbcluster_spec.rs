@@ -1,4 +1,4 @@
-//! `domain.md` §5.1: how the objects are written. Hazards 3 to 17; 1 and 2 are in [`crate::hazards::domains`].
+//! `domain.md` §5.1: how the objects are written. Hazards 3 to 17; 1 and 2 are in [`crate::hazards::cluster_domain`].
 //!
 //! One function per hazard. Where the answer needs two KubeClusters at once, [`fleet`] gives it.
 
@@ -6,7 +6,6 @@ use crate::fleet::advice::{Advice, RunLine};
 use crate::fleet::hazard_id::HazardId;
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::counted::counted;
 use crate::fleet::database::{Database, referenced};
 use crate::fleet::rollout::{ComponentRollout, Held, held_in, moves, rollout};
 use crate::fleet::tidbcluster::{Component, TidbCluster};
@@ -14,6 +13,7 @@ use crate::fleet::version::Version;
 use crate::fleet::{Crd, Fleet, ObjectRef};
 use crate::hazards::check_context::{CheckContext, Part};
 use crate::hazards::{Finding, OfDatabase, Severity, Subject};
+use crate::pluralize::counted;
 
 pub(super) const ALL: &[OfDatabase] = &[
     across_k8s_missing,

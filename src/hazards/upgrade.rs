@@ -1,23 +1,23 @@
 //! `domain.md` §5.4: upgrades, and what goes on by itself meanwhile. Hazards 47 to 53 and 62 to 69.
 //!
-//! Not here: leaving ([`crate::hazards::leaving`]).
+//! Not here: leaving ([`crate::hazards::tidbcluster_removal`]).
 
-use crate::counted::{counted, total};
 use crate::fleet::advice::RunLine;
-use crate::fleet::extras::{Controller, EVICT_LEADER_SCHEDULER, Policy};
+use crate::fleet::closer_look::{Controller, EVICT_LEADER_SCHEDULER, Policy};
 use crate::fleet::hazard_id::HazardId;
-use crate::fleet::kubectl::kubectl_in;
-use crate::fleet::region_counts::RegionCheck;
+use crate::fleet::kubectl_quoting::kubectl_in;
+use crate::fleet::problem_subject::SubjectKind;
+use crate::fleet::region_health_counts::RegionCheck;
 use crate::fleet::rollout::{rollout, stateful_set};
-use crate::fleet::subject::SubjectKind;
 use crate::fleet::tidbcluster::Component;
 use crate::fleet::tls_toggle::{FORCE_UPGRADE as FORCE, forced};
-use crate::fleet::upgrade::ORDER;
+use crate::fleet::upgrade_order::ORDER;
 use crate::fleet::version::Version;
 use crate::fleet::workload::EVICT_LEADER;
-use crate::fleet::{Fleet, KubeCluster, ObjectRef, remedy};
+use crate::fleet::{Fleet, KubeCluster, ObjectRef, remedy_commands};
 use crate::hazards::check_context::{CheckContext, Part};
 use crate::hazards::{Finding, OfDatabase, Subject};
+use crate::pluralize::{counted, total};
 
 pub(super) const ALL: &[OfDatabase] = &[
     ready_too_early,
@@ -52,7 +52,7 @@ fn ready_too_early(scene: &CheckContext<'_>) -> Vec<Finding> {
                     .rolls(open.component)
                     .saw(&part.subject(), "status.conditions[Ready]", "True", part.seen())
                     .saw(&part.subject(), &format!("rollout of {}", open.component.key()), &open.reason, part.seen())
-                    .then(format!("wait for it, or find out what holds it: {}", remedy::watch(part.of))),
+                    .then(format!("wait for it, or find out what holds it: {}", remedy_commands::watch(part.of))),
             );
         }
     }
@@ -148,7 +148,7 @@ fn force_upgrade(scene: &CheckContext<'_>) -> Vec<Finding> {
                     "force-upgrade is left set: pods restart without any safety check",
                 )
                 .saw(&part.subject(), &format!("metadata.annotations[{FORCE}]"), "true", part.seen())
-                .then(remedy::unforce(scene.database, part.of))
+                .then(remedy_commands::unforce(scene.database, part.of))
         })
         .collect()
 }

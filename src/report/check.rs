@@ -10,15 +10,15 @@ use serde_json::{Value, json};
 use unicode_width::UnicodeWidthStr;
 
 use super::plain;
-use crate::counted::counted;
 use crate::fleet::certificate_list::{Certificate, Held, certificates, left};
 use crate::fleet::database::{Database, databases};
+use crate::fleet::database_invariants::{Holding, Invariant, invariants};
 use crate::fleet::not_seen::NotSeenList;
-use crate::fleet::one_cluster::{Holding, Invariant, invariants};
-use crate::fleet::{Fleet, cluster_problems};
+use crate::fleet::{Fleet, kube_cluster_problems};
 use crate::hazards::catalogue::CATALOGUE;
-use crate::hazards::{Checked, Finding, Severity, zh};
-use crate::runbook::run::standing::Standing;
+use crate::hazards::{Checked, Finding, Severity, catalogue_zh};
+use crate::pluralize::counted;
+use crate::runbook::run::open_run_status::Standing;
 
 const WIDTH: usize = 80;
 
@@ -72,7 +72,7 @@ impl Shown {
                 id: database.id,
             })
             .collect();
-        let dark = !cluster_problems::unseen(fleet).is_empty() || chosen_is_dark;
+        let dark = !kube_cluster_problems::unseen(fleet).is_empty() || chosen_is_dark;
         Self { certificates, dark, ..Self::new(databases, Vec::new(), checked, least) }
     }
 
@@ -305,7 +305,7 @@ fn one(out: &mut String, finding: &Finding, chinese: bool) {
         (None, None) => "fleet".into(),
     };
     let _ = writeln!(out, "{}", plain(&format!("{word:<8}{}{number}  {place}", finding.id())));
-    let chinese = zh::of(finding.hazard.id).filter(|_| chinese);
+    let chinese = catalogue_zh::of(finding.hazard.id).filter(|_| chinese);
     if let Some((title, _)) = chinese {
         hang(out, "        ", title);
     }

@@ -1,6 +1,6 @@
 //! What the words in capitals mean that `check`, `status` and `diagnose` print: the one table, for the help of each.
 //!
-//! A test holds it against the words that are printed. Not here: the signs of the console (`app::words`).
+//! A test holds it against the words that are printed. Not here: the signs of the console (`app::status_level`).
 
 use std::fmt::Write as _;
 

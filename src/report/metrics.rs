@@ -11,9 +11,9 @@ use jiff::Timestamp;
 use crate::fleet::Fleet;
 use crate::fleet::certificate_list::certificates;
 use crate::fleet::database::{Database, databases};
-use crate::fleet::loss::Loss;
+use crate::fleet::quorum_after_cluster_loss::Loss;
 use crate::hazards::Checked;
-use crate::runbook::run::standing::Standing;
+use crate::runbook::run::open_run_status::Standing;
 
 /// One metric: its samples stand together under its help.
 struct Metric {

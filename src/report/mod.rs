@@ -3,8 +3,8 @@
 //! Pure renderers: data in, text out; `cli` writes it to stdout. Not here: what is looked at (`client`) and what is
 //! judged (`fleet`, `runbook`).
 
-pub mod approvals;
-pub mod approve;
+pub mod approval_audit;
+pub mod approval_request;
 pub mod check;
 pub mod legend;
 pub mod markdown;
@@ -13,13 +13,13 @@ pub mod network_prerequisites;
 pub mod plan;
 pub mod rbac;
 pub mod reference;
-pub mod run;
+pub mod run_lines;
 pub mod run_report;
+pub mod runbook_writing_guide;
 pub mod status;
 pub mod status_text;
 pub mod table;
 pub mod ticket;
-pub mod writing;
 
 use jiff::Timestamp;
 use serde::Serialize;

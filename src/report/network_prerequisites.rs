@@ -8,8 +8,8 @@ use serde::Serialize;
 
 use super::check::hang;
 use super::plain;
+use crate::fleet::database_invariants::Holding;
 use crate::fleet::network_prerequisites::Prerequisite;
-use crate::fleet::one_cluster::Holding;
 
 /// The document of `check network-prerequisites -o json`.
 #[derive(Debug, Serialize)]

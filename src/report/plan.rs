@@ -5,12 +5,12 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 
 use super::markdown::{block, cell, code};
-use crate::counted::counted;
-use crate::fleet::kubectl::quote;
-use crate::runbook::action::{Request, Reversibility};
+use crate::fleet::kubectl_quoting::quote;
+use crate::pluralize::counted;
+use crate::runbook::action_types::{Request, Reversibility};
 use crate::runbook::actions::Action;
-use crate::runbook::actions::forward;
-use crate::runbook::actions::requests::manifest;
+use crate::runbook::actions::api_request_parts::manifest;
+use crate::runbook::actions::port_forward_script;
 use crate::runbook::actions::{CreateObject, UpdatePeerUrl, WayBack};
 use crate::runbook::plan::digest::digest;
 use crate::runbook::plan::{CheckResult, CheckState, Confirm, Plan, PlannedStep, Rehearsal};
@@ -115,7 +115,7 @@ fn verdict(plan: &Plan) -> String {
 /// The shell function that the lines by hand of several steps call, and their numbers; `None`: a line stands for itself.
 fn shared_function(plan: &Plan) -> Option<(&str, Vec<usize>)> {
     let open = plan.steps.iter().enumerate().filter(|(_, step)| !step.already_so);
-    let calls = open.filter_map(|(at, step)| Some((forward::function_and_call(&step.command)?.0, at + 1)));
+    let calls = open.filter_map(|(at, step)| Some((port_forward_script::function_and_call(&step.command)?.0, at + 1)));
     let (functions, steps): (Vec<&str>, Vec<usize>) = calls.unzip();
     let (first, others) = functions.split_first()?;
     // With TLS for some and without for others there would be two of one name.
@@ -169,7 +169,7 @@ fn step_text(out: &mut String, number: usize, step: &PlannedStep, shared: bool) 
     }
     // A manifest stands above already, and half of it could not be pasted.
     let by_hand = step.command.lines().next().unwrap_or_default();
-    let by_hand = forward::function_and_call(by_hand).filter(|_| shared).map_or(by_hand, |(_, call)| call);
+    let by_hand = port_forward_script::function_and_call(by_hand).filter(|_| shared).map_or(by_hand, |(_, call)| call);
     let by_hand = by_hand.replace(" -f - <<'EOF'", " -f FILE # the manifest above");
     let _ = writeln!(out, "     by hand  {by_hand}");
     let back = undo(step);

@@ -1,13 +1,13 @@
 //! Rights as Roles and RoleBindings in YAML, one set per KubeCluster.
 //!
-//! Pure. Which rights: `runbook::plan::rights`. Rights inside a namespace become a Role there; the rest a ClusterRole.
+//! Pure. Which rights: `runbook::plan::required_rights`. Rights inside a namespace become a Role there; the rest a ClusterRole.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use serde_json::json;
 
-use crate::runbook::actions::rights::Need;
+use crate::runbook::actions::right_types::Need;
 
 /// Who gets the roles.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,13 +5,13 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use crate::counted::counted;
 use crate::hazards::catalogue::{CATALOGUE, Hazard};
-use crate::hazards::{en, zh};
+use crate::hazards::{catalogue_en, catalogue_zh};
+use crate::pluralize::counted;
 use crate::runbook::actions::ActionName;
-use crate::runbook::language::asked::{Asked, asked};
-use crate::runbook::language::definition::{Evidence, Input, InputType, Runbook, SHIPPED, Severity, Step};
-use crate::runbook::language::holes::{Part, split};
+use crate::runbook::language::document::{Evidence, Input, InputType, Runbook, SHIPPED, Severity, Step};
+use crate::runbook::language::documented_confirmations::{Asked, asked};
+use crate::runbook::language::template_holes::{Part, split};
 
 fn shipped() -> Vec<Runbook> {
     let mut all: Vec<Runbook> = SHIPPED.iter().filter_map(|(id, text)| Runbook::read(id, text).ok()).collect();
@@ -189,13 +189,13 @@ fn capital(clause: &str) -> String {
 
 fn of_hazard(out: &mut String, hazard: &Hazard, kept_out: &BTreeMap<u32, Vec<String>>) {
     let number = hazard.number.map_or_else(String::new, |number| format!("{number}. "));
-    let words = en::of(hazard.id);
+    let words = catalogue_en::of(hazard.id);
     let what = words.as_ref().map_or_else(String::new, |words| format!("{}. ", capital(words.title)));
     let _ = writeln!(out, "\n## {number}{}\n\n`{}`. {what}{}\n", hazard.id, hazard.severity.word(), hazard.why);
     if let Some(words) = &words {
         let _ = writeln!(out, "*What helps*: {}.\n", words.remedy);
     }
-    if let Some((title, remedy)) = zh::of(hazard.id) {
+    if let Some((title, remedy)) = catalogue_zh::of(hazard.id) {
         let _ = writeln!(out, "*中文* {title}。{remedy}。\n");
     }
     let _ = writeln!(out, "*Seen* {}: {}.", hazard.seen.words(), hazard.seen.by().trim_end_matches('.'));

@@ -2,7 +2,7 @@
 //!
 //! Pure: records in, text out; everything comes from the journal, but whether the approvals are there. Not here: whether the journal
 //! is as it was written ([`crate::runbook::run::journal_verify`]; its verdict is printed in the document), what is left to do
-//! (`runbook::run::remaining`).
+//! (`runbook::run::remaining_script`).
 
 use std::fmt::Write as _;
 
@@ -11,9 +11,9 @@ use serde_json::Value;
 
 use super::markdown::{block, cell, code};
 use super::plan::{changes, risks, undo};
-use crate::app::driver::approved::Seen;
-use crate::counted::counted;
-use crate::runbook::action::Answer;
+use crate::app::driver::approval_audit::Seen;
+use crate::pluralize::counted;
+use crate::runbook::action_types::Answer;
 use crate::runbook::plan::digest::digest;
 use crate::runbook::plan::{CheckState, Document, Plan, PlannedStep};
 use crate::runbook::run::journal_verify::Verified;
@@ -67,7 +67,7 @@ fn document(records: &[Record], approvals: &[Seen]) -> Option<String> {
         let line = match (&record.event, approvals.iter().find(|seen| seen.seq == record.seq)) {
             // What a line says of itself is not what was seen.
             (Event::Approved { vouched, .. }, Some(seen)) => {
-                let words = super::approvals::words(Some(seen), *vouched);
+                let words = super::approval_audit::words(Some(seen), *vouched);
                 super::plain(&format!(
                     "{}  approval of {} by {}: {words}",
                     record.at.strftime("%H:%M:%S"),
@@ -75,7 +75,7 @@ fn document(records: &[Record], approvals: &[Seen]) -> Option<String> {
                     seen.by
                 ))
             }
-            _ => super::run::line(record),
+            _ => super::run_lines::line(record),
         };
         let _ = writeln!(lines, "{}  {:>4}  {line}", record.at.strftime("%Y-%m-%d"), record.seq);
     }
@@ -202,7 +202,7 @@ fn confirmations(out: &mut String, records: &[Record], approvals: &[Seen]) {
         if let Event::Approved { gate, step, by, host, given, object, vouched, .. } = &record.event {
             let from = if host.is_empty() { String::new() } else { format!(" on {host}") };
             let seen = approvals.iter().find(|seen| seen.seq == record.seq);
-            let words = super::approvals::words(seen, *vouched);
+            let words = super::approval_audit::words(seen, *vouched);
             let how = format!("approved by {by}{from} at {given}, ConfigMap {object}; {words}");
             let _ = writeln!(rows, "| {} | {} | {} |", record.at, cell(step.as_ref().unwrap_or(gate)), cell(&how));
         }

@@ -5,10 +5,10 @@ use serde::Serialize;
 use crate::fleet::database::{Database, databases};
 use crate::fleet::not_seen::{NotSeen, NotSeenList};
 use crate::fleet::problem::Problem;
+use crate::fleet::problem_subject::Subject;
 use crate::fleet::rollout::rollout;
-use crate::fleet::subject::Subject;
-use crate::fleet::{Fleet, ObjectRef, cluster_problems};
-use crate::runbook::run::standing::{self, Standing};
+use crate::fleet::{Fleet, ObjectRef, kube_cluster_problems};
+use crate::runbook::run::open_run_status::{self, Standing};
 
 /// The document of `status -o json`.
 #[derive(Debug, Serialize)]
@@ -178,7 +178,7 @@ impl Status {
             })
             .collect();
         let databases = databases(fleet);
-        let problems = cluster_problems::problems(fleet);
+        let problems = kube_cluster_problems::problems(fleet);
         let own = databases.iter().flat_map(|db| db.problems.iter().map(|problem| Told::problem(Some(db), problem)));
         let wrong = problems.iter().map(|problem| Told::problem(None, problem)).chain(own).collect();
         Self {
@@ -186,7 +186,7 @@ impl Status {
             databases,
             problems,
             wrong,
-            unseen: cluster_problems::unseen(fleet).into(),
+            unseen: kube_cluster_problems::unseen(fleet).into(),
             open_runs: Vec::new(),
             open_runs_unseen: Vec::new(),
             verdict: Verdict::Well,
@@ -236,7 +236,7 @@ impl Status {
             Verdict::Wrong => {
                 let runs: Vec<Standing> = self.open_runs.iter().map(|open| open.run.clone()).collect();
                 let parts = self.databases.iter().flat_map(|db| {
-                    let loose = db.problems.iter().filter(|one| standing::explained(&runs, db, one).is_none());
+                    let loose = db.problems.iter().filter(|one| open_run_status::explained(&runs, db, one).is_none());
                     loose.map(|one| Told::problem(Some(db), one).named()).collect::<Vec<_>>()
                 });
                 let half = runs.iter().filter(|run| run.half_done()).map(Told::run);
@@ -249,7 +249,7 @@ impl Status {
     fn judge(&self) -> Verdict {
         let runs: Vec<Standing> = self.open_runs.iter().map(|open| open.run.clone()).collect();
         let wrong = !self.problems.is_empty()
-            || standing::unexplained(&runs, &self.databases)
+            || open_run_status::unexplained(&runs, &self.databases)
             || runs.iter().any(Standing::half_done);
         let unseen = !self.unseen.is_empty() || self.databases.iter().any(|database| !database.unseen.is_empty());
         match (wrong, unseen) {

@@ -2,11 +2,11 @@
 
 use super::status::{Status, TidbClusterStatus};
 use super::table::table;
-use crate::counted::{counted, total};
 use crate::fleet::database::Database;
 use crate::fleet::pd::PdWay;
-use crate::fleet::region_replicas;
-use crate::runbook::run::standing::{self, Standing};
+use crate::fleet::regions_after_cluster_loss;
+use crate::pluralize::{counted, total};
+use crate::runbook::run::open_run_status::{self, Standing};
 
 impl Status {
     /// The table for people. `wide` adds URLs and ids.
@@ -39,7 +39,7 @@ impl Status {
         }
         if !runs.is_empty() {
             out.push('\n');
-            out.push_str(&super::run::open(&runs));
+            out.push_str(&super::run_lines::open(&runs));
         }
         for unseen in &self.open_runs_unseen {
             out.push_str(&super::plain(&format!("NOTE    open runs could not be looked for in {unseen}")));
@@ -130,7 +130,7 @@ fn database_text(database: &Database, wide: bool, runs: &[Standing]) -> String {
         out.push_str(&regions(database));
         // With one KubeCluster that has all of it, it goes without saying.
         let regions = database.region_losses.as_ref().filter(|_| !database.losses.of_one());
-        if let Some(loss) = regions.and_then(|losses| region_replicas::sentence(losses)) {
+        if let Some(loss) = regions.and_then(|losses| regions_after_cluster_loss::sentence(losses)) {
             out.push_str(&super::plain(&format!("; {loss}")));
         }
         out.push('\n');
@@ -140,7 +140,7 @@ fn database_text(database: &Database, wide: bool, runs: &[Standing]) -> String {
         out.push('\n');
     }
     for problem in &database.problems {
-        out.push_str(&super::plain(&match standing::explained(runs, database, problem) {
+        out.push_str(&super::plain(&match open_run_status::explained(runs, database, problem) {
             Some(run) => format!("WAIT    {problem} ({})", run.expected()),
             None => format!("WRONG   {problem}"),
         }));

@@ -1,6 +1,6 @@
 //! Why a document and its inputs make no plan.
 
-use crate::misread::Misread;
+use crate::invalid_value::Misread;
 
 /// Why there is no plan.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

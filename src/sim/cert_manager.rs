@@ -17,8 +17,8 @@ use serde_json::{Value, json};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::{FromDer as _, ParsedExtension};
 
+use super::object_store::{Store, identity, now};
 use super::secrets::encode;
-use super::store::{Store, identity, now};
 use super::world::World;
 
 /// The two definitions that a scenario's KubeCluster gets.

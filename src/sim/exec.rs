@@ -13,9 +13,9 @@ use rustls::pki_types::ServerName;
 
 use super::api_server::{ExecOutput, Stream};
 use super::kubelet::Stage;
-use super::pods;
+use super::pod_ports;
 use super::world::{PodKey, World};
-use super::{dns, kubelet, secrets, store};
+use super::{dns, kubelet, object_store, secrets};
 
 const DNS_SERVER: &str = "10.96.0.10";
 const OUTPUT_LIMIT: usize = 1 << 20;
@@ -40,7 +40,7 @@ pub async fn run(world: &Arc<World>, pod: &PodKey, argv: &[String]) -> ExecOutpu
         ["sh"] => printed(""),
         ["cat", "/etc/resolv.conf"] => printed(&resolv_conf(world, pod)),
         ["cat", path] => failed(1, &format!("cat: can't open '{path}': No such file or directory\n")),
-        ["date"] => printed(&format!("{}\n", store::now())),
+        ["date"] => printed(&format!("{}\n", object_store::now())),
         ["nslookup", host] | ["nslookup", "-type=a", host] => nslookup(world, pod, host),
         ["nc", "-z", "-w", _, host, port] => netcat(world, pod, host, port),
         ["wget", options @ ..] => wget(world, pod, options).await,
@@ -95,7 +95,7 @@ fn netcat(world: &Arc<World>, pod: &PodKey, host: &str, port: &str) -> ExecOutpu
         Some(target) if walled(world, pod, target, number) => {
             failed(1, &format!("nc: {host} ({}:{port}): Connection timed out\n", first.ip))
         }
-        Some(target) if pods::connect(world, target, number).is_ok() => printed(""),
+        Some(target) if pod_ports::connect(world, target, number).is_ok() => printed(""),
         Some(_) | None => failed(1, &format!("nc: {host} ({}:{port}): Connection refused\n", first.ip)),
     }
 }
@@ -184,7 +184,7 @@ async fn fetch(world: &Arc<World>, pod: &PodKey, wget: &Wget<'_>) -> Result<Vec<
     if walled(world, pod, target, port) {
         return Err("wget: download timed out\n".to_owned());
     }
-    let stream = pods::connect(world, target, port).map_err(|_| refused())?;
+    let stream = pod_ports::connect(world, target, port).map_err(|_| refused())?;
     if !tls {
         return get(stream, &uri).await;
     }

@@ -10,12 +10,12 @@ use serde_json::{Value, json};
 
 use super::api_server::crd;
 use super::cert_manager;
+use super::certificate_authority::Authority;
+use super::object_store::Store;
 use super::pod_status::{NODES, node_name};
 use super::request_log::RequestLog;
 use super::scenario::{KubeClusterSpec, Scenario, Trouble};
 use super::secrets;
-use super::store::Store;
-use super::tls::Authority;
 use super::world::{KubeCluster, PodKey, TcKey, World};
 
 /// Ticks after which a scenario that is not quiet never will be.

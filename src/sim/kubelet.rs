@@ -12,8 +12,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::components::Component;
 use super::logs::lines;
+use super::object_store::{identity, now};
 use super::pd::Database;
-use super::store::{identity, now};
 use super::world::{PodKey, State, TcKey, World};
 use super::{dns, pod_status, secrets};
 

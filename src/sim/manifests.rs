@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::components::{Component, labels};
 use super::kubelet::{json_hash, short_hash};
 use super::tidb_cluster::TidbCluster;
-use super::{store, toml_text};
+use super::{object_store, toml_text};
 
 /// What the operator keeps of an object's spec, to see what it changed itself.
 const LAST_APPLIED: &str = "pingcap.com/last-applied-configuration";
@@ -363,7 +363,7 @@ pub fn discovery(tc: &TidbCluster) -> [(&'static str, Value); 3] {
     });
     let condition = |kind: &str, reason: &str, message: &str| {
         json!({"type": kind, "status": "True", "reason": reason, "message": message,
-            "lastUpdateTime": store::now(), "lastTransitionTime": store::now()})
+            "lastUpdateTime": object_store::now(), "lastTransitionTime": object_store::now()})
     };
     let progressed = format!("ReplicaSet \"{name}-6d5f8c9b7\" has successfully progressed.");
     [

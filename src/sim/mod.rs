@@ -16,41 +16,41 @@ use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
 pub mod api_server;
-pub mod bare;
 mod cert_manager;
+pub mod certificate_authority;
 pub mod components;
-mod direct;
 pub mod dns;
 mod exec;
+pub mod external_pd;
+mod fault_injection;
 mod from_scenario;
-mod hands;
+pub mod in_memory;
 mod kubelet;
-pub mod load;
+pub mod load_generator;
 pub mod logs;
+mod loopback_pod_addresses;
 mod manifests;
-mod monitor;
+pub mod object_store;
 mod operator;
 pub mod pd;
+mod pod_ports;
 mod pod_status;
-mod pods;
 pub mod request_log;
 pub mod scenario;
 mod secrets;
 mod statefulset;
-pub mod store;
 pub mod tidb_cluster;
-pub mod tls;
+mod tidb_monitor;
 mod toml_text;
-pub mod tunnel;
 pub mod world;
 
 use api_server::{ApiServer, ApiServerConfig, Faults, Rules, User};
-use direct::Direct;
-use load::{Churn, Load};
+use external_pd::{PdTunnel, TunnelError};
+use load_generator::{Churn, Load};
+use loopback_pod_addresses::Direct;
+use object_store::Store;
 use request_log::RequestLog;
 use scenario::{Access, Scenario, ScenarioError, ServerState, UserSpec};
-use store::Store;
-use tunnel::{PdTunnel, TunnelError};
 use world::World;
 
 pub use pd::Member;
@@ -129,8 +129,8 @@ struct Context {
 /// A running fleet. Dropping it stops it without waiting.
 pub struct Sim {
     world: Arc<World>,
-    authority: tls::Authority,
-    identity: tls::ServerIdentity,
+    authority: certificate_authority::Authority,
+    identity: certificate_authority::ServerIdentity,
     contexts: Vec<Context>,
     clock: JoinHandle<()>,
     churn: Churn,
@@ -160,12 +160,12 @@ impl Sim {
             source,
         })?;
         scenario.add_users(&options.users);
-        let tunnels = tunnel::place(&options.pd, &scenario)?;
-        let loopback = options.direct.then(direct::network);
+        let tunnels = external_pd::place(&options.pd, &scenario)?;
+        let loopback = options.direct.then(loopback_pod_addresses::network);
         let world = Arc::new(from_scenario::world(&scenario, options.seed, options.speed, log, tunnels, loopback)?);
         let load = options.load.unwrap_or_default();
         load.add_strangers(&world);
-        let authority = tls::Authority::new("tidepilot demo");
+        let authority = certificate_authority::Authority::new("tidepilot demo");
         let identity = authority.server(&["localhost", "127.0.0.1"]);
         let churn = Churn::start(world.clone(), load.events);
         let direct = options.direct.then(|| Direct::start(world.clone()));
@@ -215,7 +215,7 @@ impl Sim {
             version: context.version.clone(),
             tokens: context.tokens.clone(),
             store: self.world.kubes[index].store.clone(),
-            pods: Arc::new(pods::ClusterPods::new(self.world.clone(), index)),
+            pods: Arc::new(pod_ports::ClusterPods::new(self.world.clone(), index)),
             log: self.world.log.clone(),
             latency: None,
             faults: context.faults.clone(),
@@ -303,7 +303,7 @@ impl Sim {
         let key = world::PodKey { kube, namespace: namespace.to_owned(), name: pod.to_owned() };
         let object = self.world.kubes[kube].store.find("pods", namespace, pod)?;
         let config = secrets::bundle(&self.world, &key, &object)?.client_config(true)?;
-        let stream = pods::connect(&self.world, &key, pd::server::CLIENT_PORT).ok()?;
+        let stream = pod_ports::connect(&self.world, &key, pd::server::CLIENT_PORT).ok()?;
         let peer = object["spec"]["subdomain"].as_str()?;
         let name = rustls::pki_types::ServerName::try_from(format!("{pod}.{peer}.{namespace}.svc")).ok()?;
         let stream = tokio_rustls::TlsConnector::from(config).connect(name, stream).await.ok()?;

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::components::ordinal;
 use super::kubelet::{Container, Stage, main_container};
-use super::store::now;
+use super::object_store::now;
 use super::world::{PodKey, World};
 
 /// The simulated machines of a KubeCluster.

@@ -15,9 +15,9 @@ use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use serde_json::{Value, json};
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
+use super::certificate_authority::{Authority, Identity, Usage};
 use super::components::{Component, SYNC_ORDER};
-use super::store::Store;
-use super::tls::{Authority, Identity, Usage};
+use super::object_store::Store;
 use super::world::{PodKey, World};
 
 /// The common name that `cert-allowed-cn` would be set to.

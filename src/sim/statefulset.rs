@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::components::ordinal;
 use super::dns::is_ready;
 use super::kubelet::short_hash;
-use super::store::now;
+use super::object_store::now;
 use super::world::World;
 
 /// One pass over all StatefulSets of a KubeCluster.

@@ -15,10 +15,10 @@ use serde_json::{Value, json};
 
 use super::kubelet::Container;
 use super::logs::{self, Logs};
+use super::object_store::{Store, now};
 use super::pd::{Database, urls};
 use super::request_log::RequestLog;
-use super::store::{Store, now};
-use super::{cert_manager, dns, kubelet, monitor, operator, secrets, statefulset};
+use super::{cert_manager, dns, kubelet, operator, secrets, statefulset, tidb_monitor};
 
 /// Simulated time between two ticks.
 pub const TICK_MS: u64 = 1_000;
@@ -181,7 +181,7 @@ impl World {
             if !same || state.now_ms.is_multiple_of(RESYNC_MS) {
                 cert_manager::tick(self, kube);
                 operator::tick(self, &mut state, kube);
-                monitor::tick(self, kube);
+                tidb_monitor::tick(self, kube);
                 statefulset::tick(self, kube);
             }
             kubelet::tick(self, &mut state, kube);

@@ -11,7 +11,7 @@ use crate::fixture::{options, press, scene};
 use crate::keys::{check, said, sent};
 use tidepilot::app::AppOptions;
 use tidepilot::app::message::Message;
-use tidepilot::fleet::forward::ForwardNews;
+use tidepilot::fleet::port_forward::ForwardNews;
 
 #[test]
 fn a_port_of_the_pod_under_the_cursor_is_opened() {
@@ -65,9 +65,9 @@ fn ports_are_listed_copied_and_ended() {
     assert_eq!(copied("jcjjj<enter>"), "copy kubectl --context east -n db port-forward pod/basic-tidb-0 :4000");
     // More than one can look after is refused.
     let mut app = scene("forwards", options());
-    app.forwards.iter_mut().for_each(|one| one.state = tidepilot::app::forwards::State::Opening);
+    app.forwards.iter_mut().for_each(|one| one.state = tidepilot::app::port_forwards::State::Opening);
     let one = app.forwards[0].clone();
-    app.forwards.extend((0..13).map(|n| tidepilot::app::forwards::Forward { id: 100 + n, ..one.clone() }));
+    app.forwards.extend((0..13).map(|n| tidepilot::app::port_forwards::Forward { id: 100 + n, ..one.clone() }));
     press(&mut app, ":pods<enter>F");
     let text = app.flash.map(|flash| flash.text).unwrap_or_default();
     assert!(text.contains("16 ports are open already"), "{text}");
@@ -114,7 +114,7 @@ fn read_only_opens_neither() {
 fn what_is_opened_stands_in_the_log() {
     let mut app = scene("overview", options());
     press(&mut app, ":basic-tidb-0<enter>S<enter>y");
-    let over = Message::Shell(tidepilot::app::words::Level::Done, "the shell in it ended with exit 3".into());
+    let over = Message::Shell(tidepilot::app::status_level::Level::Done, "the shell in it ended with exit 3".into());
     app.update(over, crate::fixture::now());
     let told: Vec<&str> = app.told.iter().filter(|one| one.about == "shell").map(|one| one.sentence.as_str()).collect();
     assert_eq!(

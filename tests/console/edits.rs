@@ -3,9 +3,9 @@
 use serde_json::{Value, json};
 use tidepilot::app::App;
 use tidepilot::app::message::{Effect, Message};
-use tidepilot::console::saved;
-use tidepilot::fleet::closeup::{Ask, News};
-use tidepilot::fleet::revision::Revision;
+use tidepilot::console::export_markdown;
+use tidepilot::fleet::controller_revision::Revision;
+use tidepilot::fleet::logs_and_events::{Ask, News};
 use tidepilot::fleet::{Change, ObjectKey, WatchEvent, What};
 
 use crate::fixture::{self, app, earlier, fleet, options, press};
@@ -189,12 +189,12 @@ fn who_wrote_is_not_cut_in_a_narrow_terminal() {
 fn a_ticket_has_the_time_of_each_age_and_a_word_where_there_is_nothing() {
     let mut app = edited();
     press(&mut app, ":changes<enter>");
-    let text = saved::text(&app);
+    let text = export_markdown::text(&app);
     assert!(text.contains("| 2026-11-20 12:00:32Z (9s) |"), "{text}");
     for view in [":pods<enter>", ":runs<enter>"] {
         let mut app = app_of_old_writes();
         press(&mut app, view);
-        let text = saved::text(&app);
+        let text = export_markdown::text(&app);
         assert!(text.contains("| 2026-11-"), "{view}: {text}");
     }
     // An empty list is no empty page.
@@ -203,7 +203,7 @@ fn a_ticket_has_the_time_of_each_age_and_a_word_where_there_is_nothing() {
     {
         let mut app = App::new(options());
         press(&mut app, view);
-        let text = saved::text(&app);
+        let text = export_markdown::text(&app);
         let lines: Vec<&str> = text
             .lines()
             .filter(|line| !line.is_empty() && !line.starts_with("# ") && !line.starts_with("* at:"))

@@ -6,10 +6,10 @@ use crate::questions::screen_of;
 use serde_json::json;
 use tidepilot::app::message::{Message, RunMessage};
 use tidepilot::app::{App, Dialog};
-use tidepilot::fleet::forward::ForwardNews;
+use tidepilot::fleet::port_forward::ForwardNews;
 use tidepilot::fleet::tidbcluster::TidbCluster;
 use tidepilot::fleet::{Change, WatchEvent, What};
-use tidepilot::runbook::image::Image;
+use tidepilot::runbook::before_after_image::Image;
 use tidepilot::runbook::run::record::{Event, How, Outcome, Record};
 
 fn text(app: &App) -> String {
@@ -256,7 +256,7 @@ fn a_shell_into_a_container_that_does_not_run_is_told_before() {
 #[test]
 fn a_tikv_pod_alone_says_how_many_leaders_are_not_moved_away() {
     use tidepilot::fleet::ObjectRef;
-    use tidepilot::fleet::object::ObjectKind;
+    use tidepilot::fleet::object_kind::ObjectKind;
     use tidepilot::runbook::actions::{Action, DeleteObject};
     let mut app = scene("plan", options());
     let plan = app.plan.as_mut().expect("a plan");

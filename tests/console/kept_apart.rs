@@ -4,12 +4,12 @@ use crate::fixture::{self, SCENES, app, earlier, fleet, hostile, options, press,
 use crate::jobs::on_call_with;
 use serde_json::{Value, json};
 use tidepilot::app::message::Message;
-use tidepilot::app::rows::Item;
+use tidepilot::app::visible_rows::Item;
 use tidepilot::app::{App, Restart};
-use tidepilot::console::saved;
+use tidepilot::console::export_markdown;
 use tidepilot::fleet::tidbcluster::Component;
 use tidepilot::fleet::{Change, ObjectRef, What};
-use tidepilot::shown::is_hidden;
+use tidepilot::sanitize::is_hidden;
 
 fn one<T: serde::de::DeserializeOwned>(value: Value) -> T {
     serde_json::from_value(value).expect("the shape of the resource")
@@ -78,18 +78,18 @@ fn a_saved_view_holds_nothing_that_steers_reorders_or_hides() {
     for view in [":pd", ":stores", ":ctx", "!", "f", ":log", ":pd<enter>j"] {
         let mut app = app(options(), hostile());
         press(&mut app, &format!("{view}<enter>"));
-        let text = saved::text(&app);
+        let text = export_markdown::text(&app);
         let bad: Vec<char> = text.chars().filter(|c| is_hidden(*c) && *c != '\n').collect();
         assert!(bad.is_empty(), "{view}: {bad:?} in\n{text}");
     }
     let mut app = app(options(), hostile());
     press(&mut app, ":pd<enter>");
-    assert!(saved::text(&app).contains("\\u202ex"), "{}", saved::text(&app));
+    assert!(export_markdown::text(&app).contains("\\u202ex"), "{}", export_markdown::text(&app));
 }
 
 #[test]
 fn a_ticket_says_in_words_who_leads_and_what_drifts() {
-    let text = saved::text(&scene("members", options()));
+    let text = export_markdown::text(&scene("members", options()));
     let line = |pod: &str| text.lines().find(|line| line.contains(pod)).unwrap_or_default().to_owned();
     let leads: Vec<&str> = text.lines().filter(|line| line.contains("| leader |")).collect();
     assert!(leads.len() == 1 && leads[0].contains("basic-pd-0"), "{text}");

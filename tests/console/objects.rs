@@ -129,7 +129,7 @@ fn a_view_is_saved_whole() {
     check("plan", "<ctrl-s>", "plan", "save");
     let mut app = scene("plan", options());
     press(&mut app, "");
-    let text = tidepilot::console::saved::text(&app);
+    let text = tidepilot::console::export_markdown::text(&app);
     for wanted in
         ["# Migrate to a cluster domain", "plan digest", "Move the peerURL of orders-pd-0", "kubectl --context east"]
     {
@@ -138,7 +138,7 @@ fn a_view_is_saved_whole() {
     let saved = |name: &str, keys: &str| {
         let mut app = scene(name, options());
         press(&mut app, keys);
-        tidepilot::console::saved::text(&app)
+        tidepilot::console::export_markdown::text(&app)
     };
     // A list is a table, whole and as it is filtered; a finding has its evidence; a run its steps and records.
     let pods = saved("overview", ":pods<enter>/crash<enter>");
@@ -153,7 +153,7 @@ fn a_view_is_saved_whole() {
     assert!(overview.contains("| INSTANCE | east db/basic |") && overview.contains("CrashLoopBackOff"), "{overview}");
     let run = saved("ended", "");
     assert!(run.starts_with("# Run ") && run.contains("## Every record"), "{run}");
-    let effect = tidepilot::console::saved::of(&scene("finding", options()));
+    let effect = tidepilot::console::export_markdown::of(&scene("finding", options()));
     assert!(sent(&[effect]).starts_with("write tidepilot-finding-failover-on-2026"));
 }
 
@@ -205,7 +205,7 @@ fn the_mouse_selects_sorts_and_scrolls() {
     use tidepilot::app::App;
     use tidepilot::app::message::Message;
     use tidepilot::app::message::Pointed;
-    use tidepilot::console::{draw_noting, spots::Spots};
+    use tidepilot::console::{click_targets::Spots, draw_noting};
     let click = |app: &mut App, wanted: &str| {
         let mut terminal = Terminal::new(TestBackend::new(120, 36)).expect("infallible");
         let mut spots = Spots::default();

@@ -6,11 +6,11 @@ use crate::questions::screen_of;
 use tidepilot::app::App;
 use tidepilot::app::message::Message;
 use tidepilot::app::views::Item;
-use tidepilot::console::saved;
+use tidepilot::console::export_markdown;
 use tidepilot::fleet::What;
-use tidepilot::fleet::subject::SubjectKind;
+use tidepilot::fleet::problem_subject::SubjectKind;
 use tidepilot::runbook::actions::Action;
-use tidepilot::runbook::run::standing::{Drives, Standing};
+use tidepilot::runbook::run::open_run_status::{Drives, Standing};
 
 #[test]
 fn marking_a_row_leaves_the_cursor_where_it_is() {
@@ -143,7 +143,7 @@ fn a_finding_about_a_member_leads_to_the_log_of_its_pod() {
 fn the_ticket_of_all_problems_names_every_database() {
     let mut app = scene("findings", options());
     app.update(Message::Resize, fixture::now());
-    let text = saved::text(&app);
+    let text = export_markdown::text(&app);
     for wanted in ["database basic, PD", "database orders, PD", "* in: basic"] {
         assert!(text.contains(wanted), "{wanted}: {text}");
     }
@@ -255,11 +255,11 @@ fn columns_are_reached_by_arrows_and_tab_alone() {
 #[test]
 fn a_plan_that_stops_the_database_says_so_in_a_ticket_and_promises_no_whole_way_back() {
     let mut app = suspending(true);
-    let ticket = saved::text(&app);
+    let ticket = export_markdown::text(&app);
     assert!(ticket.contains("**THE DATABASE STOPS"), "{ticket}");
     let plan = app.plan.as_mut().expect("a plan");
     for step in &mut plan.steps {
-        step.reversibility = tidepilot::runbook::action::Reversibility::Compensable;
+        step.reversibility = tidepilot::runbook::action_types::Reversibility::Compensable;
     }
     let text = tidepilot::report::plan::text(plan);
     assert!(text.contains("every change can be put back; the outage until then cannot"), "{text}");

@@ -4,8 +4,8 @@ use crate::fixture::{self, options, press, scene};
 use crate::keys::{check, place, said, sent};
 use crate::questions::{screen_of, shown};
 use tidepilot::app::App;
+use tidepilot::app::kubectl_k9s_aliases::{Leads, OTHER_WORDS};
 use tidepilot::app::message::{InputInfo, InputKind, Message};
-use tidepilot::app::other_words::{Leads, OTHER_WORDS};
 use tidepilot::fleet::{Change, WatchEvent, What};
 
 /// The fleet with the runbook that restarts one pod or all of a component.

@@ -7,7 +7,7 @@ use tidepilot::app::exit_codes::Exit;
 use tidepilot::app::message::{ApprovalNews, Message, RunEnd, RunMessage};
 use tidepilot::app::{App, AppOptions};
 use tidepilot::fleet::{Change, What};
-use tidepilot::runbook::run::standing::{Drives, Standing, Turn};
+use tidepilot::runbook::run::open_run_status::{Drives, Standing, Turn};
 
 #[test]
 fn nothing_starts_on_one_key() {
@@ -117,7 +117,7 @@ fn runs_are_resumed_by_asking() {
 /// To end a run that was left, or to put it back, does not take going on with it first.
 #[test]
 fn a_run_of_the_list_offers_its_choices() {
-    use tidepilot::runbook::run::standing::DeadEnd;
+    use tidepilot::runbook::run::open_run_status::DeadEnd;
     use tidepilot::runbook::run::view::ResolutionOffer;
     let pressed_if = |open: bool, dead_end: Option<DeadEnd>, keys: &str| {
         let mut app = scene("runs", options());

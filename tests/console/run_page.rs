@@ -6,7 +6,7 @@ use crate::questions::screen_of;
 use tidepilot::app::App;
 use tidepilot::app::message::{Effect, Message, RunMessage};
 use tidepilot::app::whole_run::WholeRun;
-use tidepilot::console::saved;
+use tidepilot::console::export_markdown;
 use tidepilot::runbook::run::journal_verify::Verified;
 use tidepilot::runbook::run::record::{Event, Outcome, Record};
 
@@ -49,11 +49,11 @@ fn the_whole_journal_is_read_shown_and_saved() {
         assert!(shown.contains(wanted), "{wanted}: {shown}");
     }
     assert_eq!(sent(&press(&mut app, "<ctrl-s>")), "save");
-    let saved = saved::text(&app);
+    let saved = export_markdown::text(&app);
     for wanted in ["# Run ", "## Every record", "## The journal", "SHA-256 of the last", "## Step 1"] {
         assert!(saved.contains(wanted), "{wanted}: {saved}");
     }
-    assert!(sent(&[saved::of(&app)]).contains(&format!("run-{DONE}")));
+    assert!(sent(&[export_markdown::of(&app)]).contains(&format!("run-{DONE}")));
     // Once is enough while the run stands still.
     assert_eq!(press(&mut app, "jjkk"), []);
     assert_eq!(place(&app), format!("run {DONE}"));
@@ -67,7 +67,7 @@ fn a_journal_that_cannot_be_read_says_why() {
     app.update(Message::WholeRun { run: DONE.into(), read: Err(why.clone()) }, fixture::now());
     assert!(screen_of(&mut app, (120, 40)).contains(&why));
     assert_eq!(sent(&press(&mut app, "<ctrl-s>")), "save", "the page itself can be saved");
-    assert!(saved::text(&app).contains(&why));
+    assert!(export_markdown::text(&app).contains(&why));
 }
 
 #[test]

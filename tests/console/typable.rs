@@ -1,7 +1,7 @@
 //! Whatever the console shows as a command can be typed as it stands: the first hint, every `:word` of its sentences, and the
 //! lines for a shell on its screens, which are also commands that there are.
 //!
-//! Not here: whether a plan that a finding prints would be refused (`runbook::plan::remedies`).
+//! Not here: whether a plan that a finding prints would be refused (`runbook::plan::advised_commands_tests`).
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -13,7 +13,7 @@ use ratatui::backend::TestBackend;
 use tidepilot::app::App;
 use tidepilot::app::driver::runbook_catalog::{Lang, RunbookCatalog};
 use tidepilot::app::message::Message;
-use tidepilot::app::words::Level;
+use tidepilot::app::status_level::Level;
 use tidepilot::console;
 
 /// Types a line after `:` and says what is wrong with that, if anything is.

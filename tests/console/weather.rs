@@ -2,8 +2,8 @@
 
 use crate::fixture::{self, asked, options, press, scene, weather};
 use crate::questions::screen_of;
+use tidepilot::app::connection_stats::WeatherNews;
 use tidepilot::app::message::Message;
-use tidepilot::app::weather::WeatherNews;
 
 /// The same news once more, with other counts and a way there and back of so many milliseconds.
 fn again(ms: u64, sent: u64) -> Message {

@@ -4,11 +4,11 @@
 
 use crate::model;
 use crate::model::{Bed, Branch, Course, Ended, Fate, choose, drive, opened};
-use tidepilot::runbook::run::choices::{BadChoice, Resolution};
 use tidepilot::runbook::run::engine::{LATE_WRITE_S, Run, Stop};
 use tidepilot::runbook::run::journal_lines::decode;
+use tidepilot::runbook::run::open_run_status::{Drives, Standing};
+use tidepilot::runbook::run::pause_choices::{BadChoice, Resolution};
 use tidepilot::runbook::run::record::{Choice, Event, How, Outcome, PauseReason};
-use tidepilot::runbook::run::standing::{Drives, Standing};
 
 const NEW: &str = "http://basic-pd-2.basic-pd-peer.db.svc.a.com:2380";
 

@@ -12,9 +12,9 @@ use std::time::Instant;
 use crate::model::{
     Bed, Branch, Course, Ended, FATES, Fate, Point, accounted, all_of, choose, deaths, drive, opened, points,
 };
-use tidepilot::runbook::run::choices::Resolution;
 use tidepilot::runbook::run::engine::Stop;
 use tidepilot::runbook::run::journal_lines::decode;
+use tidepilot::runbook::run::pause_choices::Resolution;
 use tidepilot::runbook::run::record::{Event, Outcome};
 
 // The plan put the leader of its time (pd-0) last; the restart moved the lead to pd-1, and so pd-1 is last.

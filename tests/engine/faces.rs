@@ -3,9 +3,9 @@
 
 use tidepilot::app::message::RunMessage;
 use tidepilot::app::run_view::RunView;
-use tidepilot::app::words::Level;
+use tidepilot::app::status_level::Level;
 use tidepilot::report;
-use tidepilot::runbook::language::definition::Runbook;
+use tidepilot::runbook::language::document::Runbook;
 use tidepilot::runbook::run::engine::{Run, StepState};
 use tidepilot::runbook::run::journal_verify::verify;
 use tidepilot::runbook::run::record::{Choice, Event, Outcome, Record};

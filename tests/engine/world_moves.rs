@@ -9,8 +9,8 @@ use std::time::Instant;
 
 use crate::model::{Bed, Branch, Course, Ended, Fate, Point, World, accounted, all_of, choose, drive, opened, points};
 use jiff::SignedDuration;
-use tidepilot::runbook::run::choices::Resolution;
 use tidepilot::runbook::run::engine::Stop;
+use tidepilot::runbook::run::pause_choices::Resolution;
 use tidepilot::runbook::run::record::{Outcome, PauseReason};
 
 /// One change by another actor.

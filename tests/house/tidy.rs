@@ -8,25 +8,37 @@ use super::source::code;
 
 /// What each room may import of the others. `app/driver` is the one part of `app` that may touch `client`.
 const MAY_IMPORT: &[(&str, &[&str])] = &[
-    ("fleet", &["counted", "misread"]),
-    ("hazards", &["fleet", "counted"]),
-    ("runbook", &["hazards", "fleet", "counted", "near", "misread"]),
-    ("client", &["files", "runbook", "fleet", "counted"]),
-    ("app", &["runbook", "hazards", "fleet", "counted", "near"]),
-    ("console", &["report", "app", "runbook", "hazards", "fleet", "shown", "counted"]),
-    ("report", &["app", "runbook", "hazards", "fleet", "counted"]),
+    ("fleet", &["pluralize", "invalid_value", "did_you_mean"]),
+    ("hazards", &["fleet", "pluralize"]),
+    ("runbook", &["hazards", "fleet", "pluralize", "did_you_mean", "invalid_value"]),
+    ("client", &["files", "runbook", "fleet", "pluralize"]),
+    ("app", &["runbook", "hazards", "fleet", "pluralize", "did_you_mean"]),
+    ("console", &["report", "app", "runbook", "hazards", "fleet", "sanitize", "pluralize"]),
+    ("report", &["app", "runbook", "hazards", "fleet", "pluralize"]),
     ("sim", &[]),
-    ("shown", &[]),
-    ("counted", &[]),
-    ("near", &[]),
-    ("misread", &["near"]),
-    ("config", &["files", "misread"]),
+    ("sanitize", &[]),
+    ("pluralize", &[]),
+    ("did_you_mean", &[]),
+    ("invalid_value", &["did_you_mean"]),
+    ("config", &["files", "invalid_value"]),
     ("files", &[]),
     (
         "cli",
         &[
-            "misread", "app", "client", "config", "console", "counted", "files", "fleet", "hazards", "near", "report",
-            "runbook", "shown", "sim",
+            "invalid_value",
+            "app",
+            "client",
+            "config",
+            "console",
+            "pluralize",
+            "files",
+            "fleet",
+            "hazards",
+            "did_you_mean",
+            "report",
+            "runbook",
+            "sanitize",
+            "sim",
         ],
     ),
 ];
@@ -82,7 +94,7 @@ fn imports_go_one_way() {
                 seen += 1;
                 let driver = path.starts_with("app/driver") && (target == "client" || target == "files");
                 // Tests of the parsers hold their sentences against the door of printed text.
-                let fuzz = path == Path::new("client/fuzz.rs") && (target == "shown" || target == "hazards");
+                let fuzz = path == Path::new("client/fuzz.rs") && (target == "sanitize" || target == "hazards");
                 let demo = own != "cli" || target != "sim" || path == Path::new("cli/demo.rs");
                 if target != own && !driver && !fuzz && (!allowed.contains(&target.as_str()) || !demo) {
                     wrong.push(format!("{}:{}: {own} imports {target}", path.display(), number + 1));
@@ -203,7 +215,7 @@ fn a_line_for_kubectl_begins_in_one_place() {
         .filter(|(path, text)| !path.ends_with("tests.rs") && code(text).contains("kubectl --context {"))
         .map(|(path, _)| path.display().to_string())
         .collect();
-    assert_eq!(begins, ["fleet/kubectl.rs"]);
+    assert_eq!(begins, ["fleet/kubectl_quoting.rs"]);
 }
 
 #[test]
@@ -241,8 +253,8 @@ fn only_apply_writes() {
 #[test]
 fn what_is_done_by_hand_has_doors_of_its_own() {
     let doors: [(&str, &[&str]); 3] = [
-        ("HandPermit::for_context", &["app/driver/forwards.rs", "app/driver/shells.rs"]),
-        ("Mark::LocalPort", &["client/wire/local_port.rs", "client/wire/read_only_gate.rs"]),
+        ("HandPermit::for_context", &["app/driver/port_forwards.rs", "app/driver/shells.rs"]),
+        ("Mark::LocalPort", &["client/wire/local_port_forward.rs", "client/wire/read_only_gate.rs"]),
         ("Mark::Shell", &["client/wire/read_only_gate.rs", "client/wire/shell.rs"]),
     ];
     for (word, wanted) in doors {

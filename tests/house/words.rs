@@ -9,7 +9,7 @@ use std::path::Path;
 
 use super::source::code;
 use serde_json::Value;
-use tidepilot::runbook::language::definition::{Runbook, SHIPPED, Severity};
+use tidepilot::runbook::language::document::{Runbook, SHIPPED, Severity};
 
 /// A text of a runbook, and where it stands.
 struct Said {

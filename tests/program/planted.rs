@@ -11,7 +11,7 @@ use std::process::Command;
 use serde_json::{Value, json};
 use tidepilot::runbook::plan::Plan;
 use tidepilot::runbook::run::journal_lines::line_hash;
-use tidepilot::runbook::run::remaining::remaining;
+use tidepilot::runbook::run::remaining_script::remaining;
 use tidepilot::sim::api_server::{Rule, Rules};
 
 const OPEN: [&str; 4] = ["run", "restart-component", "--set", "tidbCluster=legacy/pingcap/basic"];

@@ -1,7 +1,7 @@
 //! The Roles that `rbac` prints: with them alone each runbook goes to its end, and for the migration each one is needed.
 //!
 //! The real binary on the simulated fleet, whose API servers allow exactly what was printed. Ready-made roles are held
-//! against the same source. Not here: how rights follow from a plan (`runbook::plan::rights`).
+//! against the same source. Not here: how rights follow from a plan (`runbook::plan::required_rights`).
 
 use crate::common;
 use std::collections::BTreeSet;
@@ -10,8 +10,8 @@ use std::path::Path;
 use crate::lifecycle::bed::Bed;
 use serde_json::{Value, json};
 use tidepilot::fleet::ObjectRef;
-use tidepilot::runbook::actions::rights::Reach;
-use tidepilot::runbook::plan::rights::needs;
+use tidepilot::runbook::actions::right_types::Reach;
+use tidepilot::runbook::plan::required_rights::needs;
 use tidepilot::sim::api_server::{Ask, Rule, Rules};
 
 /// Rules of the documents of a YAML stream.

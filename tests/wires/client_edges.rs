@@ -12,7 +12,7 @@ use tidepilot::client::kube::rights::{Right, denied};
 use tidepilot::client::write::perform;
 use tidepilot::client::{ConnectOptions, Limits, Links, WritePermit, assemble, targets};
 use tidepilot::fleet::{Crd, Fleet, Freshness, ObjectKey, ObjectRef};
-use tidepilot::runbook::action::Answer;
+use tidepilot::runbook::action_types::Answer;
 use tidepilot::runbook::actions::Action;
 use tidepilot::runbook::actions::PatchTidbCluster;
 use tidepilot::sim::scenario::Scenario;

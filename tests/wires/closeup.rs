@@ -4,11 +4,11 @@
 use std::time::Duration;
 
 use serde_json::Value;
-use tidepilot::client::kube::closeup::{Closeup, closeup};
+use tidepilot::client::kube::logs_and_events::{Closeup, closeup};
 use tidepilot::client::{ConnectOptions, Links, targets};
 use tidepilot::fleet::ObjectRef;
-use tidepilot::fleet::closeup::{Ask, Kind, LogOf, News, Place, Reading, Thing};
-use tidepilot::fleet::revision::Revision;
+use tidepilot::fleet::controller_revision::Revision;
+use tidepilot::fleet::logs_and_events::{Ask, Kind, LogOf, News, Place, Reading, Thing};
 use tidepilot::sim::api_server::Rules;
 use tidepilot::sim::{Sim, SimOptions};
 use tokio::sync::mpsc;

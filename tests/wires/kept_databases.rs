@@ -6,7 +6,7 @@ use crate::client::{World, links};
 use serde_json::json;
 use tidepilot::client::watch;
 use tidepilot::fleet::database::databases;
-use tidepilot::fleet::database::kept::{KeptDatabases, namespace};
+use tidepilot::fleet::database::incremental_rebuild::{KeptDatabases, namespace};
 use tidepilot::fleet::{Change, Fleet};
 
 /// A fleet and what is kept of it.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tidepilot::client::{ConnectOptions, Limits, Links, WatchHandle, targets, watch};
 use tidepilot::fleet::{Change, Fleet, What};
-use tidepilot::sim::load::Load;
+use tidepilot::sim::load_generator::Load;
 use tidepilot::sim::{Sim, SimOptions};
 use tokio::sync::mpsc;
 use tokio::time::Instant;

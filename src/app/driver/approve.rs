@@ -2,13 +2,13 @@
 //!
 //! Giving needs nothing but a kubeconfig: run and plan are read from the record in the cluster, and the approval is
 //! an object of its own, so neither lease nor journal is touched. Not here: which approval counts
-//! (`runbook::run::approval`), the object (`client::share::approval`).
+//! (`runbook::run::approval_validity`), the object (`client::share::approval`).
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::journals::replay;
-use super::{Driver, RunChannels, copies, now, tell};
+use super::local_runs::replay;
+use super::{Driver, RunChannels, journal_reconcile, now, tell};
 use crate::app::approvals::ToApprove;
 use crate::app::exit_codes::Exit;
 use crate::app::message::RunMessage;
@@ -16,16 +16,16 @@ use crate::client::journal;
 use crate::client::kube::identity::{Identity, Named};
 use crate::client::share::approval::{self, object_name};
 use crate::client::share::lease::{Lease, Lost};
-use crate::client::share::open_run::Head;
-use crate::client::wire::agent;
+use crate::client::share::run_record_configmaps::Head;
 use crate::client::wire::permit::WritePermit;
+use crate::client::wire::user_agent;
 use crate::runbook::plan::provenance::Provenance;
 use crate::runbook::plan::{CheckResult, CheckState, Plan, PlannedStep};
-use crate::runbook::run::approval::{Approval, IdentityProof, Wanted, decide};
+use crate::runbook::run::approval_validity::{Approval, IdentityProof, Wanted, decide};
 use crate::runbook::run::engine::{Run, StepState};
-use crate::runbook::run::people::NamedBy;
+use crate::runbook::run::open_run_status::last_driver;
 use crate::runbook::run::record::Record;
-use crate::runbook::run::standing::last_driver;
+use crate::runbook::run::who_counts_as_person::NamedBy;
 
 /// How often the cluster is asked for an approval while one is waited for.
 const ASK_AGAIN: Duration = Duration::from_secs(2);
@@ -77,7 +77,7 @@ impl Driver {
             return Err(format!("{run:?} is not the name of a run"));
         }
         let (head, lines) = self.fetch(run).await?;
-        match copies::whole(&head, &lines, self.lang()) {
+        match journal_reconcile::whole(&head, &lines, self.lang()) {
             Ok((records, _)) => Ok((head, records)),
             Err(bad) => Err(bad.refusal(journal::read(&self.runs, run).is_ok())),
         }
@@ -170,7 +170,7 @@ impl Driver {
             vouched: IdentityProof::Review,
         };
         let published = approval::publish(link, &permit, &head.namespace, &approval);
-        match agent::during(&plan.runbook, &wanted.run, published).await {
+        match user_agent::during(&plan.runbook, &wanted.run, published).await {
             Ok(new) => Ok(format!(
                 "{} {} for attempt {} as {who} (ConfigMap {} in {}/{}); {} continues with `tidepilot runs resume {}`",
                 if new { "approved" } else { "was approved already:" },

@@ -2,7 +2,7 @@
 //!
 //! An answer is to a question that a person has seen. Once the step behind it was sent, the same gate asks something else
 //! ("once more: it was sent, and is not so"), and only a person answers that. Not here: `--yes` and `--confirm`, which
-//! are meant to stand (`cli::face`); the pod itself ([`super::in_job`]).
+//! are meant to stand (`cli::gate_prompts`); the pod itself ([`super::job_pod`]).
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
@@ -55,7 +55,7 @@ mod tests {
     use super::*;
     use crate::fleet::ObjectRef;
     use crate::runbook::actions::{Action, Manual};
-    use crate::runbook::image::Image;
+    use crate::runbook::before_after_image::Image;
 
     fn record(event: Event) -> Record {
         Record { seq: 0, at: Timestamp::UNIX_EPOCH, prev: String::new(), event }

@@ -3,41 +3,41 @@
 //! Not here: the loop itself ([`run_loop`]), what to do next (`runbook::run::engine` decides) and how it is done on the wire (`client`). A face watches
 //! through a channel of [`RunMessage`]s and answers gates through another; the driver never prints.
 //!
-//! Neighbours: [`run_loop`] and [`hands`] (the loop and what it touches the world with), [`guard`] and [`run_journal`] (the
-//! lease, the journal in both places), [`going_on`] and [`take_over`] (a run of this machine, of somebody else), [`run_end`]
-//! (how it ended, in words), [`waiting`] (how long nothing has moved), [`approve`] and [`approved`] (the second person),
-//! [`journals`] and [`copies`] (runs read back, here and there), [`open_work`] (what is half done), [`session`] (the
-//! console's effects), [`jobs`] and [`in_job`] (a run that a Kubernetes Job drives: who submits it, what its pod does), [`telling`] (what people elsewhere are told of a run), [`saved`] (what a person keeps of a screen), [`runbook_catalog`] (the runbooks at hand).
+//! Neighbours: [`run_loop`] and [`run_loop_io`] (the loop and what it touches the world with), [`acquire_lease`] and [`run_journal`] (the
+//! lease, the journal in both places), [`resume`] and [`take_over`] (a run of this machine, of somebody else), [`run_end`]
+//! (how it ended, in words), [`stall_detection`] (how long nothing has moved), [`approve`] and [`approval_audit`] (the second person),
+//! [`local_runs`] and [`journal_reconcile`] (runs read back, here and there), [`open_runs`] (what is half done), [`console_session`] (the
+//! console's effects), [`job_submit`] and [`job_pod`] (a run that a Kubernetes Job drives: who submits it, what its pod does), [`run_notifications`] (what people elsewhere are told of a run), [`save_to_file`] (what a person keeps of a screen), [`runbook_catalog`] (the runbooks at hand).
 
+mod acquire_lease;
+pub mod approval_audit;
+mod approval_eligibility;
 pub mod approve;
-pub mod approved;
-mod closeup;
-mod copies;
-mod forwards;
-mod going_on;
-mod ground;
-mod guard;
-mod hands;
-pub mod in_job;
+mod connection_stats;
+pub mod console_session;
 mod job_answers;
-pub mod jobs;
-pub mod journals;
-pub mod open_work;
+pub mod job_pod;
+pub mod job_submit;
+mod journal_reconcile;
+mod lease_scope;
+mod load_run_journal;
+pub mod local_runs;
+mod logs_and_events;
+pub mod open_runs;
 mod planning;
+mod port_forwards;
+mod resume;
 mod run_end;
 pub mod run_journal;
 pub mod run_loop;
-mod run_watch;
+mod run_loop_io;
+pub mod run_notifications;
 pub mod runbook_catalog;
-mod saved;
-pub mod session;
+mod runs_polling;
+mod save_to_file;
 pub mod shells;
+mod stall_detection;
 mod take_over;
-pub mod telling;
-mod turns;
-mod waiting;
-mod weather;
-mod whole_run;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -46,32 +46,32 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::sync::{mpsc, watch};
 
-use going_on::moving;
-use guard::{Acquire, Guarded};
-use hands::WireHands;
+use acquire_lease::{Acquire, Guarded};
+use resume::moving;
 use run_end::{end, need, stopped};
 use run_journal::{RunJournal, Unwritten};
 use run_loop::{Ending, Taken};
+use run_loop_io::WireHands;
 
 use super::exit_codes::Exit;
 use super::message::{RunEnd, RunMessage, RunbookInfo};
 use crate::client::Links;
 use crate::client::journal::{self, Journal};
 use crate::client::notify::Notifier;
-use crate::client::share::found_runs::{self, Dark};
+use crate::client::share::find_run_records::{self, Dark};
 use crate::client::share::lease::Timing;
-use crate::client::wire::agent;
-use crate::client::wire::clock::Clock as Witness;
 use crate::client::wire::permit::WritePermit;
+use crate::client::wire::suspend_aware_clock::Clock as Witness;
+use crate::client::wire::user_agent;
 use crate::fleet::ObjectRef;
 use crate::runbook::plan::{CheckResult, CheckState, Gate, Plan};
-use crate::runbook::run::beside;
+use crate::runbook::run::concurrent_runs;
 use crate::runbook::run::engine::{Input, Run};
+use crate::runbook::run::open_run_status::{Drives, Standing, last_driver};
 use crate::runbook::run::record::{Choice, Event};
-use crate::runbook::run::standing::{Drives, Standing, last_driver};
-use journals::replay;
+use local_runs::replay;
 use runbook_catalog::{Lang, RunbookCatalog};
-use waiting::Haste;
+use stall_detection::Haste;
 
 /// Longest wait for a face to take a message.
 const FACE_WAIT: Duration = Duration::from_secs(2);
@@ -202,7 +202,8 @@ impl Driver {
         if let Some(check) = plan.refusals().next() {
             let sentence = format!("refused by check {}: {}", check.id, check.sentence);
             // What it was refused for may be the very doing of the run that is under way.
-            let known = self.open_run_on(&plan.target, &plan.runbook, |open| !beside::passes(&plan, open)).await;
+            let known =
+                self.open_run_on(&plan.target, &plan.runbook, |open| !concurrent_runs::passes(&plan, open)).await;
             let known = known.map(|run| run.refusal());
             let somebody = if known.is_some() { known } else { self.somebody(&plan).await };
             return match somebody {
@@ -213,7 +214,9 @@ impl Driver {
         if plan.nothing_to_do() {
             return end("", Exit::Done, "nothing to do: every step is already so".into());
         }
-        if let Some(other) = self.open_run_on(&plan.target, &plan.runbook, |open| !beside::passes(&plan, open)).await {
+        if let Some(other) =
+            self.open_run_on(&plan.target, &plan.runbook, |open| !concurrent_runs::passes(&plan, open)).await
+        {
             return end(&other.run, Exit::AnotherRun, other.refusal());
         }
         if let Some(sentence) = self.unreadable() {
@@ -248,7 +251,7 @@ impl Driver {
             Ok(opened) => opened,
             Err(error) => return end(&run, Exit::Internal, error.to_string()),
         };
-        agent::during(&plan.runbook, &run, async {
+        user_agent::during(&plan.runbook, &run, async {
             match Box::pin(self.guard(&plan, &run, &mut journal, Acquire::New, &channels)).await {
                 Ok(guarded) => {
                     tell(&channels, RunMessage::Record(Box::new(record))).await;
@@ -361,7 +364,7 @@ impl Driver {
 
     /// An open run of this machine on this target that keeps a new one of this runbook out, and of which this holds.
     async fn open_run_on(&self, target: &ObjectRef, runbook: &str, counts: impl Fn(&Run) -> bool) -> Option<Standing> {
-        let all = journals::standings(&self.runs, self.lang()).into_iter();
+        let all = local_runs::standings(&self.runs, self.lang()).into_iter();
         for mut open in all.filter(|run| run.target == target.to_string() && run.keeps_out(runbook, true)) {
             let records = journal::read(&self.runs, &open.run).unwrap_or_default();
             if !replay(&records, self.lang()).map_or(true, |run| counts(&run)) {
@@ -373,7 +376,7 @@ impl Driver {
                     continue;
                 }
                 self.note_driver(&mut open, &records).await;
-                let there = found_runs::find(&self.links, Some(&open.run)).await.heads;
+                let there = find_run_records::find(&self.links, Some(&open.run)).await.heads;
                 if let Some(head) = there.iter().find(|head| head.open) {
                     self.compare(&mut open, head).await;
                 }

@@ -12,25 +12,25 @@ use crate::client::certificates::cfssl;
 use crate::client::kube::{pod_probe, rights};
 use crate::client::wire::permit::{ProbePermit, WritePermit};
 use crate::client::{self, write};
+use crate::fleet::closer_look::Extra;
 use crate::fleet::database::database_of;
 use crate::fleet::dns::Served;
-use crate::fleet::extras::Extra;
-use crate::fleet::object::ObjectId;
+use crate::fleet::object_kind::ObjectId;
 use crate::fleet::tidbcluster::{Component, TidbCluster};
 use crate::fleet::{Change, Fleet, KubeCluster, ObjectRef, What, rollout};
 use crate::runbook::Observation;
-use crate::runbook::action::{Reversibility, Signer};
-use crate::runbook::actions::merge;
-use crate::runbook::actions::rights::{Need, Reach};
+use crate::runbook::action_types::{Reversibility, Signer};
+use crate::runbook::actions::merge_patch;
+use crate::runbook::actions::right_types::{Need, Reach};
 use crate::runbook::actions::{Action, IssueCa, IssueCertificate, PatchTidbCluster};
-use crate::runbook::image::Image;
-use crate::runbook::language::definition::Runbook;
-use crate::runbook::language::inputs;
+use crate::runbook::before_after_image::Image;
+use crate::runbook::language::document::Runbook;
+use crate::runbook::language::given_inputs;
 use crate::runbook::plan::bind::{bind, bind_accepting};
 use crate::runbook::plan::digest;
 use crate::runbook::plan::overrule::Accepted;
-use crate::runbook::plan::reads;
-use crate::runbook::plan::rights::needs;
+use crate::runbook::plan::reads_for_facts;
+use crate::runbook::plan::required_rights::needs;
 use crate::runbook::plan::{CheckResult, Plan, PlannedStep, Rehearsal};
 use crate::runbook::run::Run;
 
@@ -53,14 +53,14 @@ impl Driver {
         rehearse: bool,
     ) -> Result<Plan, String> {
         let (runbook, document) = self.catalog.find(id)?;
-        let inputs = &inputs::at(&runbook, inputs, now());
-        let given = inputs::read(&runbook, inputs).map_err(|error| error.to_string())?;
+        let inputs = &given_inputs::at(&runbook, inputs, now());
+        let given = given_inputs::read(&runbook, inputs).map_err(|error| error.to_string())?;
         if let Some(unknown) = given.contexts.iter().find(|context| self.links.get(context).is_none()) {
             let known: Vec<&str> = self.links.iter().map(|link| link.context()).collect();
             return Err(format!("no context is called {unknown:?}; connected are: {}", known.join(", ")));
         }
         let target = given.target;
-        let extras = reads::extras_of_facts(&runbook);
+        let extras = reads_for_facts::extras_of_facts(&runbook);
         let mut fleet = self.links.look_settled(&extras, |database| database.tidb_clusters.contains(&target)).await;
         for context in &given.contexts {
             if let Some(first) = fleet.same_cluster_as(context) {
@@ -70,13 +70,13 @@ impl Driver {
             }
         }
         if rehearse {
-            let places = inputs::domains(&runbook, &given.values);
+            let places = given_inputs::domains(&runbook, &given.values);
             let told = self.ask_pods(&fleet, &target, &places).await;
             told.into_iter().for_each(|change| fleet.apply(change));
         }
         // The rights follow from the plan's actions, and the plan has to say which of them are lacking.
         let mut seen = Observation { at: now(), fleet, denied: Some(Vec::new()) };
-        let reads = reads::objects_of_facts(&runbook, &given.values, &seen);
+        let reads = reads_for_facts::objects_of_facts(&runbook, &given.values, &seen);
         self.add_objects(&mut seen.fleet, &reads).await;
         let draft = bind_accepting(&runbook, inputs, &seen, accepted).map_err(|error| error.to_string())?;
         let objects = draft.steps.iter().flat_map(|step| step.action.objects()).collect();
@@ -129,12 +129,12 @@ impl Driver {
         inputs: &BTreeMap<String, String>,
     ) -> Result<(Plan, Option<String>, Vec<Need>), String> {
         let (runbook, _) = self.catalog.find(id)?;
-        let inputs = &inputs::at(&runbook, inputs, now());
-        let given = inputs::read(&runbook, inputs).map_err(|error| error.to_string())?;
-        let extras = reads::extras_of_facts(&runbook);
+        let inputs = &given_inputs::at(&runbook, inputs, now());
+        let given = given_inputs::read(&runbook, inputs).map_err(|error| error.to_string())?;
+        let extras = reads_for_facts::extras_of_facts(&runbook);
         let fleet = client::assemble(self.links.look_closer(None, &extras).await);
         let mut seen = Observation { at: now(), fleet, denied: Some(Vec::new()) };
-        let reads = reads::objects_of_facts(&runbook, &given.values, &seen);
+        let reads = reads_for_facts::objects_of_facts(&runbook, &given.values, &seen);
         self.add_objects(&mut seen.fleet, &reads).await;
         let plan = bind(&runbook, inputs, &seen).map_err(|error| error.to_string())?;
         let mut reach = self.reach(&runbook, &plan, &seen);
@@ -157,7 +157,7 @@ impl Driver {
         let fleet = &seen.fleet;
         let database = database_of(fleet, &plan.target);
         let all = database.map_or_else(|| vec![plan.target.clone()], |database| database.tidb_clusters);
-        let asked = reads::asked_of_pd(runbook, &plan.inputs, seen);
+        let asked = reads_for_facts::asked_of_pd(runbook, &plan.inputs, seen);
         let absent = |of: &&ObjectRef| fleet.tidb_cluster(of).is_none() && !asked.contains(of);
         let without_pd = all.iter().filter(absent).cloned().collect();
         let later = asked.iter().filter(|of| !all.contains(of)).cloned().collect();
@@ -178,9 +178,9 @@ impl Driver {
             journal_in: (!self.local_only).then(|| plan.target.clone()),
             second_person_in: (!self.local_only && plan.steps.iter().any(|step| step.approvers > 1))
                 .then(|| plan.target.context.clone()),
-            extras: reads::extras_of_facts(runbook),
-            claims_in: reads::contexts_of_extra(runbook, &plan.inputs, seen, Extra::Claims),
-            reads: reads::objects_of_facts(runbook, &plan.inputs, seen),
+            extras: reads_for_facts::extras_of_facts(runbook),
+            claims_in: reads_for_facts::contexts_of_extra(runbook, &plan.inputs, seen, Extra::Claims),
+            reads: reads_for_facts::objects_of_facts(runbook, &plan.inputs, seen),
         }
     }
 
@@ -281,9 +281,9 @@ impl Driver {
             match write::rehearse(&self.links, &permit, "plan", &step.action).await {
                 Ok(Some(_)) if merge.is_null() => step.rehearsed = Rehearsal::ServerDryRun,
                 Ok(Some(object)) => {
-                    let fields = merge::found(merge, &object);
+                    let fields = merge_patch::found(merge, &object);
                     // Old API servers ignore Strict and drop unknown fields: compare with what was asked.
-                    if fields != merge::asked(merge) {
+                    if fields != merge_patch::asked(merge) {
                         let sentence = format!("the server would store {} instead of what was asked", json!(fields));
                         plan.checks.push(refused("dry-run", REHEARSED, sentence));
                     }

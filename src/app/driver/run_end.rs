@@ -1,16 +1,16 @@
 //! How a run ended or stopped, in words, with its exit code and what helps. No I/O.
 //!
-//! Not here: why it stopped (`runbook::run::engine`), which way on really helps (`runbook::run::ways`).
+//! Not here: why it stopped (`runbook::run::engine`), which way on really helps (`runbook::run::recovery_commands`).
 
 use super::now;
 use crate::app::exit_codes::Exit;
 use crate::app::message::RunEnd;
-use crate::counted::counted;
-use crate::fleet::kubectl::quote;
-use crate::runbook::actions::network::{RouteProbe, verdict};
+use crate::fleet::kubectl_quoting::quote;
+use crate::pluralize::counted;
+use crate::runbook::actions::network_probe_result::{RouteProbe, verdict};
 use crate::runbook::run::engine::{Run, StepState, Stop};
 use crate::runbook::run::record::{How, Outcome, PauseReason};
-use crate::runbook::run::ways::{self, Line, WayOn};
+use crate::runbook::run::recovery_commands::{self, Line, WayOn};
 
 pub(super) fn stopped(run: &Run, stop: Stop) -> RunEnd {
     match stop {
@@ -37,7 +37,7 @@ pub(super) fn stopped(run: &Run, stop: Stop) -> RunEnd {
         }
         Stop::AtGate(gate) => {
             let need = need(gate.text.as_ref());
-            let way = ways::at_gate(&run.id, &gate);
+            let way = recovery_commands::at_gate(&run.id, &gate);
             let sentence =
                 format!("stopped at a gate: {} (needs {need}); `{}` continues it", gate.question, way.command);
             RunEnd { ways: vec![way], ..end(&run.id, Exit::AtGate, sentence) }

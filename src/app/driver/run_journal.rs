@@ -2,19 +2,19 @@
 //!
 //! The file comes first and has everything; an Intent counts only once it is in the cluster too. Whoever has lost the
 //! lease to somebody else appends nothing any more, so that the two copies stay one chain. Not here: what is written
-//! (`runbook::run::engine`), how (`client::{journal, share}`), and when to take the lease ([`super::guard`]).
+//! (`runbook::run::engine`), how (`client::{journal, share}`), and when to take the lease ([`super::acquire_lease`]).
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use super::waiting::Haste;
+use super::stall_detection::Haste;
 
 use crate::client::journal::{Journal, LedgerError};
 use crate::client::share::lease::{Lease, Lost};
-use crate::client::share::open_run::{NotShared, OpenRun};
-use crate::counted::counted;
+use crate::client::share::run_record_configmaps::{NotShared, OpenRun};
+use crate::pluralize::counted;
 use crate::runbook::run::journal_lines::encode;
 use crate::runbook::run::record::{Event, Record};
 

@@ -1,7 +1,7 @@
 //! The one loop of a run: the engine's effects out, what came of them in, until it stops. What is to be done is written
 //! down before it is done.
 //!
-//! The loop touches nothing itself: everything goes through [`Hands`]. The product's are in [`super::hands`]; tests have
+//! The loop touches nothing itself: everything goes through [`Hands`]. The product's are in [`super::run_loop_io`]; tests have
 //! hands in memory with a clock of their own, so that what they prove is proved of this loop. Not here: what to do next
 //! (`runbook::run::engine` decides), how an end is put in words ([`super::run_end`]).
 
@@ -11,17 +11,17 @@ use jiff::Timestamp;
 
 use super::GateAnswer;
 use super::run_journal::Unwritten;
-use super::waiting::Clock;
+use super::stall_detection::Clock;
 use crate::app::message::RunMessage;
-use crate::client::kube::look::Depth;
+use crate::client::kube::snapshot::Depth;
 use crate::runbook::Observation;
-use crate::runbook::action::{Answer, ProbeLine};
+use crate::runbook::action_types::{Answer, ProbeLine};
 use crate::runbook::actions::Action;
-use crate::runbook::actions::network::RouteProbe;
+use crate::runbook::actions::network_probe_result::RouteProbe;
 use crate::runbook::plan::Gate;
-use crate::runbook::run::approval::{Approval, Wanted};
-use crate::runbook::run::choices::Resolution;
+use crate::runbook::run::approval_validity::{Approval, Wanted};
 use crate::runbook::run::engine::{About, Effect, Input, Run, Stop};
+use crate::runbook::run::pause_choices::Resolution;
 use crate::runbook::run::record::{Cause, Event, Outcome, PauseReason, Record};
 
 /// A write leaves only on a look that is younger than this: a process that was stopped in between must not send on what

@@ -2,19 +2,19 @@
 //!
 //! A user's runbook of a shipped id stands in its place and is marked as a fork everywhere. Its text goes into the
 //! plan, and so into the journal: a run is resumed with the document it began with, whatever became of the file.
-//! Not here: the document itself (`runbook::language::definition`), where the folder is (`config`).
+//! Not here: the document itself (`runbook::language::document`), where the folder is (`config`).
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::app::message::{InputInfo, InputKind, RunbookInfo};
+use crate::did_you_mean::near;
 use crate::files::{self, Allowed, FOLDER_LIMIT};
-use crate::near::near;
-use crate::runbook::language::checks::written_out;
-pub use crate::runbook::language::definition::Lang;
-use crate::runbook::language::definition::{InputType, Runbook, SHIPPED};
+pub use crate::runbook::language::document::Lang;
+use crate::runbook::language::document::{InputType, Runbook, SHIPPED};
+use crate::runbook::language::shared_checks::written_out;
 use crate::runbook::plan::{Document, Plan};
-use crate::runbook::reworded;
+use crate::runbook::recorded_text_translation;
 
 /// Longest document that is read, and most files that are looked at.
 pub const LONGEST: u64 = 256 * 1024;
@@ -140,7 +140,7 @@ pub fn unknown(id: &str, all: &[Entry], folder: Option<&Path>) -> String {
 
 /// The document that a plan was made from.
 pub fn of_plan(plan: &Plan) -> Result<Runbook, String> {
-    reworded::document_of(plan).map_err(|error| error.to_string())
+    recorded_text_translation::document_of(plan).map_err(|error| error.to_string())
 }
 
 fn read_folder(folder: &Path) -> Vec<Entry> {

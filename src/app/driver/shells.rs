@@ -4,7 +4,7 @@ use tokio::sync::mpsc;
 
 use super::Driver;
 use crate::app::message::Message;
-use crate::app::words::Level;
+use crate::app::status_level::Level;
 use crate::client::HandPermit;
 use crate::client::wire::shell::{Shell, open};
 use crate::fleet::ObjectRef;

@@ -1,34 +1,34 @@
 //! Runs that other people, or this one's other machine, left open in the clusters: finding them and going on.
 //!
 //! Going on needs nothing but a kubeconfig: the journal is fetched. It begins only after the lease was seen to lapse,
-//! and from then on the process that had it is refused. Not here: the lease ([`super::guard`]), the steps.
+//! and from then on the process that had it is refused. Not here: the lease ([`super::acquire_lease`]), the steps.
 
 use std::collections::BTreeSet;
 
-use super::guard::{Acquire, introduce};
-use super::journals::replay;
-use super::{Driver, RunChannels, TOOL, ask, copies, end, guard, tell};
+use super::acquire_lease::{Acquire, introduce};
+use super::local_runs::replay;
+use super::{Driver, RunChannels, TOOL, acquire_lease, ask, end, journal_reconcile, tell};
 use crate::app::exit_codes::Exit;
 use crate::app::message::{RunEnd, RunMessage};
 use crate::client::journal::{self, Journal, LedgerError};
 use crate::client::kube::identity::Identity;
-use crate::client::share::found_runs;
-use crate::client::share::found_runs::Found;
-use crate::client::share::open_run::{self, Head};
-use crate::client::wire::agent;
+use crate::client::share::find_run_records;
+use crate::client::share::find_run_records::Found;
+use crate::client::share::run_record_configmaps::{self, Head};
 use crate::client::wire::permit::WritePermit;
-use crate::counted::counted;
-use crate::fleet::kubectl::quote;
-use crate::fleet::object::{ObjectId, ObjectKind};
+use crate::client::wire::user_agent;
+use crate::fleet::kubectl_quoting::quote;
+use crate::fleet::object_kind::{ObjectId, ObjectKind};
 use crate::fleet::{ObjectRef, What};
-use crate::runbook::actions::retold::titles;
-use crate::runbook::language::definition::Runbook;
+use crate::pluralize::counted;
+use crate::runbook::actions::untrusted_plan::titles;
+use crate::runbook::language::document::Runbook;
 use crate::runbook::plan::digest::digest;
 use crate::runbook::plan::provenance::{Known, Provenance};
 use crate::runbook::plan::{Gate, Plan};
 use crate::runbook::run::Run;
+use crate::runbook::run::open_run_status::last_driver;
 use crate::runbook::run::record::{Event, Record};
-use crate::runbook::run::standing::last_driver;
 
 /// Asked under the lease, of the records and their lines as they are by then: whether the run is still to be gone on with.
 pub(super) type Still<'a> = dyn Fn(&[Record], &str) -> Result<(), RunEnd> + Send + Sync + 'a;
@@ -36,7 +36,7 @@ pub(super) type Still<'a> = dyn Fn(&[Record], &str) -> Result<(), RunEnd> + Send
 impl Driver {
     /// The open runs in every context. Reads only.
     pub async fn open_runs(&self) -> Found {
-        found_runs::find(&self.links, None).await
+        find_run_records::find(&self.links, None).await
     }
 
     /// Fetches the journal of a run found in the clusters and goes on with it.
@@ -53,7 +53,7 @@ impl Driver {
                 return refuse(format!("{sentence}; {here}"));
             }
         };
-        let (records, replayed) = match copies::whole(&head, &lines, self.lang()) {
+        let (records, replayed) = match journal_reconcile::whole(&head, &lines, self.lang()) {
             Ok(whole) => whole,
             Err(bad) => return refuse(bad.refusal(journal::read(&self.runs, run).is_ok())),
         };
@@ -74,14 +74,15 @@ impl Driver {
             return ended;
         }
         let runbook = plan.runbook.clone();
-        agent::during(&runbook, run, self.take_from(run, head, plan, &lines, &|_, _| Ok(()), channels)).await
+        user_agent::during(&runbook, run, self.take_from(run, head, plan, &lines, &|_, _| Ok(()), channels)).await
     }
 
     /// What the names in a record are worth in its cluster; asked by rehearsing, so that nothing is stored.
     async fn whose_word(&self, head: &Head) -> String {
         let permit = WritePermit::for_run(&self.links, "rehearsal", [&head.context]);
         if let (Some(link), Ok(permit)) = (self.links.get(&head.context), permit)
-            && open_run::names_are_checked(link, &permit, &head.namespace, &Identity::ask(link).await).await
+            && run_record_configmaps::names_are_checked(link, &permit, &head.namespace, &Identity::ask(link).await)
+                .await
         {
             return format!(
                 "the API server of {} takes a run's record only from the user whom it names (for as long as its admission policy is there)",
@@ -258,12 +259,12 @@ impl Driver {
     }
 
     pub(super) async fn fetch(&self, run: &str) -> Result<(Head, String), String> {
-        let mut found = found_runs::find(&self.links, Some(run)).await;
+        let mut found = find_run_records::find(&self.links, Some(run)).await;
         // Somebody may have laid another object under the same name elsewhere: the one that is whole is the run's.
         found.heads.sort_by_key(|head| head.open);
         for head in found.heads.iter().rev() {
-            if let Ok(lines) = open_run::read(&self.links, head).await
-                && copies::whole(head, &lines, self.lang()).is_ok()
+            if let Ok(lines) = run_record_configmaps::read(&self.links, head).await
+                && journal_reconcile::whole(head, &lines, self.lang()).is_ok()
             {
                 return Ok((head.clone(), lines));
             }
@@ -275,7 +276,7 @@ impl Driver {
             };
             return Err(format!("no cluster has a record of run {run}{unseen}{}", self.looked_where(&found.forbidden)));
         };
-        let lines = open_run::read(&self.links, &head).await?;
+        let lines = run_record_configmaps::read(&self.links, &head).await?;
         Ok((head, lines))
     }
 
@@ -331,7 +332,7 @@ impl Driver {
         Ok((Journal::import(&self.runs, run, lines)?, false))
     }
 
-    async fn give_up(&self, guarded: Option<guard::Guarded>, ended: RunEnd) -> RunEnd {
+    async fn give_up(&self, guarded: Option<acquire_lease::Guarded>, ended: RunEnd) -> RunEnd {
         if let Some(guarded) = guarded {
             guarded.shared.lease.release().await;
         }
@@ -343,7 +344,7 @@ impl Driver {
         if self.local_only || self.links.get(&plan.target.context).is_none_or(|link| link.read_only()) {
             return;
         }
-        let found = found_runs::find(&self.links, Some(run)).await;
+        let found = find_run_records::find(&self.links, Some(run)).await;
         if !found.heads.iter().any(|head| head.open) {
             return;
         }

@@ -5,8 +5,8 @@
 
 use super::{Cell, Item, LIST, Row, Tone, ViewSpec, column, middle, state as of_state};
 use crate::app::App;
-use crate::app::words::Level;
-use crate::fleet::certificate::colons;
+use crate::app::status_level::Level;
+use crate::fleet::certificate_facts::colons;
 use crate::fleet::certificate_list::{Certificate, Held, left};
 
 pub const SPEC: ViewSpec = ViewSpec {

@@ -8,12 +8,12 @@ use jiff::Timestamp;
 
 use super::{Cell, Item, LIST, Note, Row, Tone, ViewSpec, column, middle, number, sentence};
 use crate::app::App;
-use crate::app::seen::{Became, Kind, Seen};
-use crate::app::words::Level;
+use crate::app::change_history::{Became, Kind, Seen};
+use crate::app::status_level::Level;
 use crate::fleet::ObjectRef;
-use crate::fleet::edits::{Difference, Edited as _, Fields, KeptValue, PARTITION};
+use crate::fleet::controller_revision::{Step, steps};
 use crate::fleet::managed_fields::{LastWrite, OPERATOR, last_writes};
-use crate::fleet::revision::{Step, steps};
+use crate::fleet::object_diff::{Difference, Edited as _, Fields, KeptValue, PARTITION};
 
 /// Where the column of what was changed stands.
 const WHAT: usize = 4;

@@ -3,9 +3,9 @@
 
 use super::{Cell, Item, LIST, Row, Tone, ViewSpec, column, middle, number, state};
 use crate::app::App;
-use crate::app::words::{Level, access_word, crd_words, freshness_level, freshness_words};
+use crate::app::status_level::{Level, access_word, crd_words, freshness_level, freshness_words};
 use crate::fleet::KubeCluster;
-use crate::fleet::weather::Weather;
+use crate::fleet::connection_health::Weather;
 
 pub const SPEC: ViewSpec = ViewSpec {
     title: "clusters",

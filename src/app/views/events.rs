@@ -3,10 +3,10 @@
 
 use super::{Cell, Item, LIST, Note, Row, Tone, ViewSpec, column, middle, number, state};
 use crate::app::App;
-use crate::app::words::{Level, age};
-use crate::counted::counted;
+use crate::app::status_level::{Level, age};
 use crate::fleet::ObjectRef;
-use crate::fleet::subject::{Subject as Object, SubjectKind};
+use crate::fleet::problem_subject::{Subject as Object, SubjectKind};
+use crate::pluralize::counted;
 
 /// Where the column of the message stands.
 const MESSAGE: usize = 6;

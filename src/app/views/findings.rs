@@ -3,7 +3,7 @@
 
 use super::{Cell, Item, LIST, Part, Problem, Row, Tone, ViewSpec, column, state};
 use crate::app::App;
-use crate::app::words::Level;
+use crate::app::status_level::Level;
 use crate::fleet::not_seen::{NotSeen, NotSeenKind};
 use crate::hazards::{Finding, Severity};
 

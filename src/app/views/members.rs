@@ -3,8 +3,8 @@
 
 use super::{Cell, Column, Item, LIST, Mark, Note, Row, Tone, ViewSpec, column, middle, state};
 use crate::app::App;
-use crate::app::urls;
-use crate::app::words::Level;
+use crate::app::status_level::Level;
+use crate::app::url_display;
 use crate::fleet::database::Member;
 
 /// From this width on URLs stand in columns; below it they stand beneath the member, whole.
@@ -40,7 +40,7 @@ fn rows(app: &App) -> Vec<Row> {
     let shown = members.filter(|(_, member)| app.in_focus(member.place.context()));
     let all: Vec<&str> = database.members.iter().flat_map(|one| one.peer_urls.iter().map(String::as_str)).collect();
     let ids: Vec<String> = database.members.iter().map(|member| member.id.hex()).collect();
-    let length = urls::prefix(ids.iter().map(String::as_str));
+    let length = url_display::prefix(ids.iter().map(String::as_str));
     shown.map(|(index, member)| row(app, index, member, &all, length)).collect()
 }
 
@@ -70,7 +70,7 @@ pub fn status(app: &App, member: &Member) -> (Level, String) {
 pub fn peer_cell(member: &Member, all: &[&str]) -> Cell {
     let should = member.expected_peer_url.as_deref().filter(|_| member.drift);
     match member.peer_urls.as_slice() {
-        [one] => urls::cell(one, should, all),
+        [one] => url_display::cell(one, should, all),
         more => Cell::new(more.join(", "), if member.drift { Tone::Level(Level::Bad) } else { Tone::Plain }),
     }
 }
@@ -90,7 +90,7 @@ fn row(app: &App, index: usize, member: &Member, all: &[&str], length: usize) ->
         .found_by(format!("{} {peer} {}", member.id.decimal(), if member.drift { "drift" } else { "" }))
         .found_by(if member.leader { "leader" } else { "" })
         .cells(vec![
-            Cell::plain(urls::short(&member.id.hex(), length)),
+            Cell::plain(url_display::short(&member.id.hex(), length)),
             Cell::level(health_level, word),
             lead,
             Cell::plain(member.place.context().unwrap_or("?")),

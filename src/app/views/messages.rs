@@ -2,8 +2,8 @@
 //! Drawn by `console::table`.
 
 use super::{Cell, Item, LIST, Row, Tone, ViewSpec, column, middle, number, sentence, state};
-use crate::app::weather::Request;
-use crate::app::words::Level;
+use crate::app::connection_stats::Request;
+use crate::app::status_level::Level;
 use crate::app::{App, Told};
 
 pub const SPEC: ViewSpec = ViewSpec {

@@ -11,26 +11,26 @@ mod clusters;
 mod databases;
 mod events;
 pub mod findings;
-mod forwards;
 pub mod members;
 mod messages;
 mod namespaces;
 mod overview;
 mod pods;
+mod port_forwards;
 mod regions;
-mod row;
 mod runbooks;
 mod runs;
 mod stores;
+mod table_model;
 mod tidb_clusters;
 
 use super::App;
 use super::keymap::Scope;
 use crate::fleet::ObjectRef;
-use crate::fleet::closeup::{LogOf, Thing};
+use crate::fleet::logs_and_events::{LogOf, Thing};
 use crate::fleet::pd::MemberId;
 
-pub use row::{
+pub use table_model::{
     Cell, Column, Item, Mark, Note, Part, Problem, Row, Tone, column, grouped, middle, number, sentence, state,
 };
 
@@ -192,7 +192,7 @@ impl View {
             View::Logs { .. } => &LOGS,
             View::Events(_) => &events::SPEC,
             View::Log => &messages::SPEC,
-            View::Forwards => &forwards::SPEC,
+            View::Forwards => &port_forwards::SPEC,
             View::Yaml(_) => &YAML,
             View::Compare(..) => &COMPARE,
         }

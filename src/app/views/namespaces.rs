@@ -3,7 +3,7 @@
 
 use super::{Cell, Item, LIST, Mark, Row, ViewSpec, column, number};
 use crate::app::App;
-use crate::app::words::Level;
+use crate::app::status_level::Level;
 
 pub const SPEC: ViewSpec = ViewSpec {
     title: "namespaces",

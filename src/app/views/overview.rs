@@ -1,9 +1,9 @@
-//! One Database across all clusters: a row per instance. Drawn by `console::overview`; what the cells say is `app::matrix`.
+//! One Database across all clusters: a row per instance. Drawn by `console::overview`; what the cells say is `app::overview_matrix`.
 
 use super::{Item, LIST, Row, ViewSpec};
 use crate::app::App;
 use crate::app::keymap::Scope;
-use crate::app::matrix::MatrixRow;
+use crate::app::overview_matrix::MatrixRow;
 
 pub const SPEC: ViewSpec = ViewSpec {
     title: "overview",

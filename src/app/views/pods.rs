@@ -3,8 +3,8 @@
 
 use super::{Cell, Item, LIST, Row, Tone, ViewSpec, column, middle, number, state};
 use crate::app::App;
-use crate::app::matrix::pod_words;
-use crate::app::words::Level;
+use crate::app::overview_matrix::pod_words;
+use crate::app::status_level::Level;
 use crate::fleet::workload::Pod;
 use crate::fleet::{KubeCluster, ObjectRef};
 

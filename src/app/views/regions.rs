@@ -3,10 +3,10 @@
 
 use super::{Cell, Item, LIST, Row, Tone, ViewSpec, column, number, sentence};
 use crate::app::App;
-use crate::app::matrix::store_level;
-use crate::app::regions::{is_away, level_of, meaning};
-use crate::app::words::{Level, age};
-use crate::fleet::region_counts::RegionCheck;
+use crate::app::overview_matrix::store_level;
+use crate::app::region_counts_refresh::{is_away, level_of, meaning};
+use crate::app::status_level::{Level, age};
+use crate::fleet::region_health_counts::RegionCheck;
 
 pub const SPEC: ViewSpec = ViewSpec {
     title: "regions",

@@ -4,7 +4,7 @@
 use super::{Cell, Item, LIST, Note, Row, Tone, ViewSpec, column};
 use crate::app::App;
 use crate::app::message::RunbookInfo;
-use crate::app::words::Level;
+use crate::app::status_level::Level;
 
 pub const SPEC: ViewSpec = ViewSpec {
     title: "runbooks",

@@ -3,8 +3,8 @@
 
 use super::{Cell, Item, LIST, Row, ViewSpec, column, middle, number};
 use crate::app::App;
-use crate::app::words::{Level, age};
-use crate::runbook::run::standing::Standing;
+use crate::app::status_level::{Level, age};
+use crate::runbook::run::open_run_status::Standing;
 
 pub const SPEC: ViewSpec = ViewSpec {
     title: "runs",

@@ -5,8 +5,8 @@
 
 use super::{Cell, Item, LIST, Row, Tone, ViewSpec, column, middle, number, state};
 use crate::app::App;
-use crate::app::matrix::store_level;
-use crate::app::words::Level;
+use crate::app::overview_matrix::store_level;
+use crate::app::status_level::Level;
 
 pub const SPEC: ViewSpec = ViewSpec {
     title: "stores",

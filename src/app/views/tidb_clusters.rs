@@ -3,7 +3,7 @@
 
 use super::{Cell, Item, LIST, Mark, Row, Tone, ViewSpec, column, middle, state};
 use crate::app::App;
-use crate::app::words::Level;
+use crate::app::status_level::Level;
 use crate::fleet::ObjectRef;
 use crate::fleet::rollout::suspended_words;
 use crate::fleet::tidbcluster::TidbCluster;

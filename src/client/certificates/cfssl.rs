@@ -17,8 +17,8 @@ use tokio::io::AsyncReadExt as _;
 use crate::client::certificates::signing::{self, Ask, Material};
 use crate::client::plain;
 use crate::files;
-use crate::fleet::certificate::Usage;
-use crate::runbook::actions::issuing;
+use crate::fleet::certificate_facts::Usage;
+use crate::runbook::actions::openssl_commands;
 
 const LIMIT: Duration = Duration::from_secs(30);
 const OUTPUT_LIMIT: u64 = 1024 * 1024;
@@ -27,14 +27,14 @@ const INSTALL: &str = "install it (Debian: golang-cfssl), or take method builtin
 /// The request of a certificate, or of a CA.
 fn request(ask: &Ask<'_>, is_ca: bool) -> Value {
     match is_ca {
-        true => issuing::cfssl_authority(ask.common_name, ask.organization, ask.days),
-        false => issuing::cfssl_request(ask.common_name, ask.organization, ask.hosts),
+        true => openssl_commands::cfssl_authority(ask.common_name, ask.organization, ask.days),
+        false => openssl_commands::cfssl_request(ask.common_name, ask.organization, ask.hosts),
     }
 }
 
 /// The profile for these uses.
 fn profile(ask: &Ask<'_>) -> &'static str {
-    issuing::profile(ask.usages.contains(&Usage::Server), ask.usages.contains(&Usage::Client))
+    openssl_commands::profile(ask.usages.contains(&Usage::Server), ask.usages.contains(&Usage::Client))
 }
 
 /// Why this machine could not sign with cfssl into this folder, as far as it shows without trying; one sentence.
@@ -62,7 +62,7 @@ pub async fn certificate(
     secret: &str,
     values: &BTreeMap<String, Vec<u8>>,
 ) -> Result<Material, String> {
-    let config = written(folder, "ca-config.json", &issuing::cfssl_config(ask.days)).await?;
+    let config = written(folder, "ca-config.json", &openssl_commands::cfssl_config(ask.days)).await?;
     let request = written(folder, &format!("{secret}.json"), &request(ask, false)).await?;
     let failed = |what: &str, error: std::io::Error| format!("{what} cannot be written: {}", files::io_words(&error));
     // 0700, and gone with this function.
@@ -226,7 +226,7 @@ mod tests {
         assert_eq!(profile(&both), "internal");
         assert_eq!(request(&both, false)["hosts"], json!(hosts));
         assert_eq!(profile(&ask(&[], [Usage::Client].into(), 365)), "client");
-        let config = issuing::cfssl_config(365);
+        let config = openssl_commands::cfssl_config(365);
         assert_eq!(config["signing"]["profiles"]["client"]["expiry"], "8760h");
         let usages = json!(["signing", "key encipherment", "server auth", "client auth"]);
         assert_eq!(config["signing"]["profiles"]["internal"]["usages"], usages);

@@ -23,8 +23,8 @@ use x509_parser::public_key::PublicKey;
 use x509_parser::x509::{X509Name, X509Version};
 
 use super::plain;
-use crate::fleet::certificate::{CertificateFacts, SecretFacts, Usage, escaped, same_subject};
-use crate::fleet::extras::Served;
+use crate::fleet::certificate_facts::{CertificateFacts, SecretFacts, Usage, escaped, same_subject};
+use crate::fleet::closer_look::Served;
 
 /// Most certificates of one file that are looked at.
 const MOST: usize = 16;

@@ -19,9 +19,9 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::{Map, Value, json};
 
 use crate::client::certificates;
-use crate::fleet::certificate::{CertificateFacts, Usage};
+use crate::fleet::certificate_facts::{CertificateFacts, Usage};
 use crate::fleet::tls::{authority_troubles, out_of_time};
-use crate::runbook::actions::issuing;
+use crate::runbook::actions::openssl_commands;
 
 /// Certificates are valid from a little earlier on: clocks differ.
 const EARLIER: Duration = Duration::from_secs(300);
@@ -112,7 +112,7 @@ pub(in crate::client) fn bundle(values: &BTreeMap<String, Vec<u8>>, now: Timesta
 /// A new CA, signed by itself.
 pub fn authority(ask: &Ask<'_>, now: Timestamp) -> Result<Material, String> {
     let mut params = params(ask, now, None)?;
-    params.distinguished_name = name(ask, &issuing::AUTHORITY_SUBJECT)?;
+    params.distinguished_name = name(ask, &openssl_commands::AUTHORITY_SUBJECT)?;
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     let key = KeyPair::generate().map_err(|error| format!("no key could be made: {error}"))?;

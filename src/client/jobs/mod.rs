@@ -1,14 +1,14 @@
 //! Runs that are driven in a cluster: a Kubernetes Job of tidepilot's own image, with the plan that a person agreed to.
 //!
 //! The Job brings no way of its own to touch the world: its pod drives the run as a laptop does, under the same lease and
-//! the same record, with the credentials of a Secret. [`manifest`] says what the objects look like, [`access`] what that
-//! Secret holds, [`looking`] what became of a Job. Not here: what the pod does (`app::driver::in_job`), whom to ask
-//! (`cli::in_job`).
+//! the same record, with the credentials of a Secret. [`manifest`] says what the objects look like, [`kubeconfig_secret`] what that
+//! Secret holds, [`job_status`] what became of a Job. Not here: what the pod does (`app::driver::job_pod`), whom to ask
+//! (`cli::run_in_job`).
 
-pub mod access;
-pub mod looking;
+pub mod api_reachability;
+pub mod job_status;
+pub mod kubeconfig_secret;
 pub mod manifest;
-pub mod reach;
 
 use serde_json::{Value, json};
 
@@ -27,7 +27,7 @@ pub async fn rehearse(link: &Link, permit: &WritePermit, manifests: &Manifests) 
 
 /// Whether this name is taken by what does nothing any more: a Job that is over, or a plan without its Job.
 pub async fn is_used_up(link: &Link, namespace: &str, name: &str) -> bool {
-    match looking::look(link, namespace, name).await {
+    match job_status::look(link, namespace, name).await {
         Ok(seen) if seen.gone => {
             link.get::<Value>(&format!("{}/{name}", ManagedKind::ConfigMap.path(namespace))).await.is_ok()
         }

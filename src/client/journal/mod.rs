@@ -5,9 +5,9 @@
 //! that failed, the journal takes no further ones: what is on the disk is no longer known. The records are
 //! [`crate::runbook::run::record`]'s, their lines [`crate::runbook::run::journal_lines`]'.
 
-mod copies;
+mod import;
 
-pub use copies::{is_locked, seat_of, set_aside};
+pub use import::{is_locked, seat_of, set_aside};
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};

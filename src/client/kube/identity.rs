@@ -1,13 +1,13 @@
 //! Who we are to a cluster: its own answer to a SelfSubjectReview, else the user's name in the kubeconfig.
 //!
 //! Never the login name of this machine: anybody can set that. Who gave the name is told with it: where two people are
-//! demanded only the server's word counts (`runbook::run::people`). Not here: what one may do ([`crate::client::kube::rights`]).
+//! demanded only the server's word counts (`runbook::run::who_counts_as_person`). Not here: what one may do ([`crate::client::kube::rights`]).
 
 use serde_json::{Value, json};
 
 use crate::client::plain;
 use crate::client::wire::link::Link;
-use crate::runbook::run::people::{NamedBy, no_person};
+use crate::runbook::run::who_counts_as_person::{NamedBy, no_person};
 
 /// A person (or a robot) as others should see them in a lease and in a journal.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 //!
 //! One [`Entry`] for each context, with its cluster and its user found once: whoever connects copies what one context
 //! needs, not the whole file. A fault in a file is told by its place and its kind, never by its text, which holds
-//! tokens. Not here: which contexts are chosen ([`crate::client::kube::targets`]), how they are connected ([`crate::client::wire::link`]).
+//! tokens. Not here: which contexts are chosen ([`crate::client::kube::context_selection`]), how they are connected ([`crate::client::wire::link`]).
 
 mod merging;
 

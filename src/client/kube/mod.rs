@@ -1,25 +1,25 @@
 //! What is asked of Kubernetes API servers: kubeconfig and credentials, one look and a long one (watch), rights, probe pods.
 //! Not here: connecting and sending ([`crate::client::wire::link`]), writing ([`crate::client::write`]), PD behind its pods ([`crate::client::pd`]).
 
-mod awaited;
-pub mod closeup;
+pub(super) mod access_gaps;
 pub(super) mod connect_error;
-pub(super) mod credentials;
-pub(super) mod gaps;
+pub mod context_selection;
+pub mod cross_cluster_probe;
+pub(super) mod exec_plugin;
 pub mod identity;
-pub(super) mod kept;
 pub(super) mod kubeconfig;
-pub mod leftovers;
-pub(super) mod login;
-pub mod look;
-pub mod look_closer;
-pub mod network;
+pub(super) mod kubeconfig_validation;
+pub mod leftover_probe_pods;
+pub(super) mod list_pagination;
+pub mod logs_and_events;
 pub mod objects;
-pub(super) mod pages;
+mod pending_clusters_notice;
 pub mod pod_probe;
 pub(super) mod resources;
 pub mod rights;
-pub mod targets;
-pub(super) mod unfit;
-pub mod wake;
+pub mod snapshot;
+pub(super) mod snapshot_cache;
+pub mod snapshot_extras;
+pub(super) mod token_files;
 pub mod watch;
+pub mod watch_wakeup;

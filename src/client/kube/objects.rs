@@ -1,7 +1,7 @@
 //! Looks at single objects by name: there, not there, or not for us to see.
 //!
 //! A Secret is redacted here: fingerprints stand in the place of its values, and nothing at all in the place of a
-//! private key. Not here: the lists that every look takes ([`crate::client::kube::look`]), writing ([`crate::client::write`]).
+//! private key. Not here: the lists that every look takes ([`crate::client::kube::snapshot`]), writing ([`crate::client::write`]).
 
 use std::collections::BTreeSet;
 
@@ -10,11 +10,11 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::client::certificates;
-use crate::client::kube::look::change;
+use crate::client::kube::snapshot::change;
 use crate::client::wire::link::{Link, Links};
 use crate::client::wire::request_error::RequestErrorKind;
-use crate::fleet::certificate::FACTS_KEY;
-use crate::fleet::object::{Lookup, ObjectId, ObjectKind};
+use crate::fleet::certificate_facts::FACTS_KEY;
+use crate::fleet::object_kind::{Lookup, ObjectId, ObjectKind};
 use crate::fleet::{Change, What};
 
 impl Links {
@@ -72,7 +72,7 @@ fn hex(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fleet::certificate::SecretFacts;
+    use crate::fleet::certificate_facts::SecretFacts;
 
     #[test]
     fn no_value_of_a_secret_gets_out() {

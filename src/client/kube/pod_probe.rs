@@ -2,21 +2,21 @@
 //!
 //! `/health` cannot show a bad peerURL and etcd does not check one, so this is the only proof beforehand. Argument
 //! vectors are fixed and never pass a shell; they need a [`ProbePermit`], which a read-only context never gives.
-//! Not here: what a bad probe means for a run; the ways between KubeClusters ([`crate::client::kube::network`]).
+//! Not here: what a bad probe means for a run; the ways between KubeClusters ([`crate::client::kube::cross_cluster_probe`]).
 
 use futures::future::join_all;
 
-use crate::client::wire::channels::{Output, read_exec};
+use crate::client::wire::deadline::seconds;
 use crate::client::wire::link::{Link, Links};
 use crate::client::wire::permit::ProbePermit;
 use crate::client::wire::read_only_gate::Mark;
-use crate::client::wire::within::seconds;
+use crate::client::wire::websocket_channels::{Output, read_exec};
 use crate::client::{encode, pd, plain};
 use crate::fleet::database::{host, parts_of};
 use crate::fleet::tls_toggle::{pod_speaks_tls, speaks_tls};
 use crate::fleet::workload::Pod;
 use crate::fleet::{Fleet, ObjectKey, ObjectRef, peer_url_check};
-use crate::runbook::action::{ProbeLine, leads_to, version_request};
+use crate::runbook::action_types::{ProbeLine, leads_to, version_request};
 use crate::runbook::actions::Action;
 use crate::runbook::actions::ProbePeerUrl;
 

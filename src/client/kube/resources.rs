@@ -1,7 +1,7 @@
 //! The Kubernetes objects that we read: their paths, paged lists, watches, and the facts about a cluster itself.
 //!
 //! Slim types straight from the API's JSON; PD's and TiKV's pods and StatefulSets by label selector, so that a
-//! cluster full of other people's pods costs nothing. Used by [`crate::client::kube::look`] and [`crate::client::kube::watch`]; neither retries
+//! cluster full of other people's pods costs nothing. Used by [`crate::client::kube::snapshot`] and [`crate::client::kube::watch`]; neither retries
 //! nor judges.
 
 use std::collections::BTreeMap;
@@ -14,16 +14,16 @@ use serde_json::Value;
 use tokio_util::codec::{FramedRead, LinesCodec};
 use tokio_util::io::StreamReader;
 
-use crate::client::kube::pages::{self, Limit, MANY, with};
+use crate::client::kube::list_pagination::{self, Limit, MANY, with};
 use crate::client::wire::link::Link;
 use crate::client::wire::request_error::{RequestError, RequestErrorKind};
 use crate::client::{encode, now};
-use crate::counted::total;
 use crate::fleet::corefile;
 use crate::fleet::dns::Dns;
 use crate::fleet::tidbcluster::TidbCluster;
 use crate::fleet::workload::{Pod, StatefulSet, image_tag};
 use crate::fleet::{Crd, Keyed, OperatorPods, WatchEvent, What};
+use crate::pluralize::total;
 
 /// More objects than this in one context are refused rather than held.
 const PAGES: Limit = Limit { per_page: 200, pages: 250 };
@@ -79,7 +79,7 @@ kind!(StatefulSet, "statefulsets", "/apis/apps/v1", MANAGED, StatefulSets);
 
 /// Lists everything of one kind, page by page, with the version to watch from.
 pub(in crate::client) async fn list<K: Kind>(link: &Link) -> Result<(Vec<K>, String), RequestError> {
-    let listed = pages::list(link, &K::path(link.namespace()), PAGES).await?;
+    let listed = list_pagination::list(link, &K::path(link.namespace()), PAGES).await?;
     let version = listed.resource_version.clone();
     link.listed.lock().unwrap_or_else(std::sync::PoisonError::into_inner).insert(K::PLURAL, version);
     Ok((listed.items, listed.resource_version))
@@ -243,7 +243,7 @@ pub(in crate::client) async fn operator_version(
     link: &Link,
 ) -> Result<(Option<String>, Option<OperatorPods>), RequestError> {
     let path = "/apis/apps/v1/deployments?labelSelector=app.kubernetes.io%2Fcomponent%3Dcontroller-manager";
-    let list = pages::list::<Value>(link, path, MANY).await?.items;
+    let list = list_pagination::list::<Value>(link, path, MANY).await?.items;
     let all = list.iter();
     let image =
         |deployment: &Value| Some(deployment.pointer("/spec/template/spec/containers/0/image")?.as_str()?.to_owned());

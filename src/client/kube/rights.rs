@@ -3,7 +3,7 @@
 //!
 //! A review is a question, not a write, so the gate lets it through in read-only mode too. Rules are only believed where the
 //! server says that they are complete, and only where they allow: why something is denied is asked by itself. Not here: which
-//! rights a plan needs (`runbook::plan::rights`). "Could not ask" is said as such: it is not a yes.
+//! rights a plan needs (`runbook::plan::required_rights`). "Could not ask" is said as such: it is not a yes.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::client::wire::link::{Link, Links};
-pub use crate::runbook::actions::rights::Right;
+pub use crate::runbook::actions::right_types::Right;
 
 /// One sentence for each right that is denied or could not be asked about; empty when all are there.
 pub async fn denied(links: &Links, rights: &[Right]) -> Vec<String> {

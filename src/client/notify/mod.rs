@@ -1,13 +1,13 @@
 //! `--notify`: tells people who do not sit at a terminal. Never holds anything up: news go into a bounded queue of each
 //! receiver, a task of its own delivers them with bounded tries, and one line says what could not be delivered.
 //!
-//! Not here: what is worth telling (`app/driver/telling.rs`, `cli/notify.rs`). Neighbours: [`news`] (what is told),
-//! [`receiver`] (to whom), [`forms`] (in which form), [`send`] (one try).
+//! Not here: what is worth telling (`app/driver/run_notifications.rs`, `cli/notify.rs`). Neighbours: [`notification`] (what is told),
+//! [`receiver`] (to whom), [`payloads`] (in which form), [`delivery`] (one try).
 
-pub mod forms;
-pub mod news;
+mod delivery;
+pub mod notification;
+pub mod payloads;
 pub mod receiver;
-mod send;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,9 +15,9 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
-use news::News;
+use delivery::Sender;
+use notification::News;
 use receiver::Receiver;
-use send::Sender;
 
 /// Bundles that wait for one receiver.
 const WAITING: usize = 64;

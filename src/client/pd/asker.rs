@@ -6,9 +6,9 @@ use serde::Deserialize;
 use super::answers;
 use super::requests::{PdRead, read};
 use crate::client::plain;
+use crate::client::wire::deadline::Within;
 use crate::client::wire::reply::Reply;
 use crate::client::wire::tunnel::{Process, Tunnel};
-use crate::client::wire::within::Within;
 
 /// Asks one thing after another and collects what could not be had.
 pub(in crate::client) struct Asker<'a> {

@@ -3,18 +3,18 @@
 //! An address proves nothing: pods of two KubeClusters may have the same one, and a network may lead it anywhere. So a direct
 //! way is used only once PD has said there who it is: the PD cluster id that TiDB Operator has noted in
 //! `status.clusterID`, and the name of the member that answers. Certificates are checked as through a tunnel: the pod's own DNS
-//! name, by the CA of its TidbCluster. Not here: what is asked ([`super`]), opening ([`crate::client::wire::forward`]).
+//! name, by the CA of its TidbCluster. Not here: what is asked ([`super`]), opening ([`crate::client::wire::open_tunnel`]).
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use super::{Asker, PdRead, answers, read};
-use crate::client::kube::targets::PdAccess;
-use crate::client::wire::forward;
+use crate::client::kube::context_selection::PdAccess;
+use crate::client::wire::deadline::Within;
 use crate::client::wire::link::Link;
+use crate::client::wire::open_tunnel;
 use crate::client::wire::pd_tls::PdTls;
 use crate::client::wire::tunnel::{PD_PORT, Tunnel};
-use crate::client::wire::within::Within;
 use crate::fleet::dns::same_name;
 use crate::fleet::pd::{EtcdMember, MemberId, NoAnswer, PdWay};
 use crate::fleet::tidbcluster::TidbCluster;
@@ -90,7 +90,7 @@ async fn proven(
     if !may_be_dialled(address, local) {
         return Err(format!("pod {key} is not asked directly: {address} is no address of a pod elsewhere").into());
     }
-    let mut tunnel = forward::open_direct(SocketAddr::new(address, PD_PORT), &key, tls, within).await?;
+    let mut tunnel = open_tunnel::open_direct(SocketAddr::new(address, PD_PORT), &key, tls, within).await?;
     let who = who(&mut tunnel, within).await?;
     match mismatch(&who, cluster_id, tc, &pod.metadata.name) {
         None => Ok(tunnel),

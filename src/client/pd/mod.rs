@@ -5,13 +5,13 @@
 
 pub(super) mod answers;
 mod asker;
-pub(super) mod details;
 mod direct;
-pub(super) mod light;
-mod membership;
+pub(super) mod election_wait;
+pub(super) mod leader_details;
+mod members_api;
 mod requests;
-pub(super) mod settle;
 pub(super) mod tls;
+pub(super) mod unchanged_check;
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
@@ -19,16 +19,16 @@ use std::time::Duration;
 
 use self::asker::not_bootstrapped;
 pub(super) use self::asker::{Asker, said};
-pub(super) use self::membership::{Membership, membership};
+pub(super) use self::members_api::{Membership, membership};
 use self::requests::read;
 pub(super) use self::requests::{PdRead, PdWrite, write};
 use super::now;
-use crate::client::kube::targets::PdAccess;
-use crate::client::wire::forward;
+use crate::client::kube::context_selection::PdAccess;
+use crate::client::wire::deadline::Within;
 use crate::client::wire::link::Link;
+use crate::client::wire::open_tunnel;
 use crate::client::wire::tunnel::Tunnel;
-use crate::client::wire::within::Within;
-use crate::fleet::extras::Served;
+use crate::fleet::closer_look::Served;
 use crate::fleet::pd::{MemberId, MembershipApi, NoAnswer, PdAnswer, PdView};
 use crate::fleet::tidbcluster::TidbCluster;
 use crate::fleet::workload::Pod;
@@ -51,7 +51,7 @@ pub(super) async fn open_to_write(link: &Link, pod: &Pod, tc: &TidbCluster, with
         return open(link, pod, Some(tc), within).await;
     }
     let tls = tls::material(link, Some(tc), pod).await?;
-    forward::open(link, &pod.metadata.key(), tls.as_ref(), within).await.map_err(|why| why.sentence)
+    open_tunnel::open(link, &pod.metadata.key(), tls.as_ref(), within).await.map_err(|why| why.sentence)
 }
 
 async fn opened(link: &Link, pod: &Pod, tc: Option<&TidbCluster>, within: Within) -> Result<Tunnel, NoAnswer> {
@@ -60,7 +60,7 @@ async fn opened(link: &Link, pod: &Pod, tc: Option<&TidbCluster>, within: Within
     let opened = match direct::open(link, pod, tc, tls.as_ref(), within).await {
         Ok(Ok(tunnel)) => Ok(tunnel),
         Ok(Err(way)) => {
-            let opened = forward::open(link, &key, tls.as_ref(), within).await;
+            let opened = open_tunnel::open(link, &key, tls.as_ref(), within).await;
             opened.map(|mut tunnel| {
                 tunnel.way = way;
                 tunnel

@@ -1,18 +1,18 @@
-//! The requests that PD gets from us, as HTTP. Not here: the way to its pod ([`crate::client::wire::forward`]), the round of
+//! The requests that PD gets from us, as HTTP. Not here: the way to its pod ([`crate::client::wire::open_tunnel`]), the round of
 //! questions ([`super`]).
 
 use http::Request;
 use http_body_util::Full;
 use hyper::body::Bytes;
 
+use crate::client::wire::deadline::Within;
+use crate::client::wire::lease_timing::Until;
 use crate::client::wire::link::Link;
 use crate::client::wire::permit::WritePermit;
 use crate::client::wire::reply::Reply;
-use crate::client::wire::timing::Until;
 use crate::client::wire::tunnel::{Broken, Tunnel};
-use crate::client::wire::within::Within;
 use crate::fleet::pd::{MemberId, MembershipApi};
-use crate::fleet::region_counts::RegionCheck;
+use crate::fleet::region_health_counts::RegionCheck;
 use crate::runbook::actions::pd_requests::{member_path, transfer_path, update_request};
 
 /// Everything that is ever read through a tunnel.

@@ -12,7 +12,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
 use serde::Deserialize;
 
-use crate::client::kube::targets::PdTlsFiles;
+use crate::client::kube::context_selection::PdTlsFiles;
 use crate::client::wire::link::Link;
 pub(in crate::client) use crate::client::wire::pd_tls::PdTls;
 use crate::client::wire::request_error::RequestErrorKind;

@@ -6,24 +6,24 @@
 //! (managedFields name a tool, not a person), so that answer is as good as the approver's tidepilot, unless the
 //! cluster has the admission policy `assets/rbac/approvals-policy.yaml`. [`policy_holds`] finds out whether it has, by
 //! asking the server to rehearse an approval in a made-up name, and [`policy_since`] since when: only what was written
-//! after that is vouched for. Not here: which approval counts (`runbook::run::approval`).
+//! after that is vouched for. Not here: which approval counts (`runbook::run::approval_validity`).
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::client::kube::identity::Identity;
-use crate::client::kube::pages::{self, MANY};
+use crate::client::kube::list_pagination::{self, MANY};
 use crate::client::share::lease::RUN;
 use crate::client::wire::link::Link;
 use crate::client::wire::permit::WritePermit;
 use crate::client::wire::request_error::{RequestError, RequestErrorKind};
 use crate::client::write::{ManagedKind, NotStored, rehearse_store, store};
 use crate::client::{encode, plain};
-use crate::fleet::kubectl::kubectl_in;
-use crate::runbook::plan::rights::APPROVALS_POLICY as POLICY;
-use crate::runbook::run::approval::{Approval, IdentityProof};
-use crate::runbook::run::people::NamedBy;
+use crate::fleet::kubectl_quoting::kubectl_in;
+use crate::runbook::plan::required_rights::APPROVALS_POLICY as POLICY;
+use crate::runbook::run::approval_validity::{Approval, IdentityProof};
+use crate::runbook::run::who_counts_as_person::NamedBy;
 
 const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 /// The label by which approvals are listed and the admission policy knows them; its value is the run.
@@ -74,7 +74,7 @@ fn same(there: &Approval, ours: &Approval) -> bool {
 pub async fn find(link: &Link, namespace: &str, run: &str) -> Result<Vec<Approval>, RequestError> {
     let selector = format!("{MANAGED_BY}=tidepilot,{APPROVAL}={run}");
     let path = format!("{}?labelSelector={}", ManagedKind::ConfigMap.path(namespace), encode(&selector));
-    let listed = pages::list::<Value>(link, &path, MANY).await?;
+    let listed = list_pagination::list::<Value>(link, &path, MANY).await?;
     Ok(listed.items.iter().filter_map(read).collect())
 }
 

@@ -4,7 +4,7 @@
 //! duration while we looked has lapsed; no two clocks are ever compared. There is no unlock. Each write asks
 //! [`Lease::confirm`] immediately before it leaves (`permit::WritePermit::still_ours`) and is told until when it may, so
 //! that a process which was stopped for a while cannot write over whoever went on. Not here: that arithmetic
-//! ([`crate::client::wire::timing`]), the journal beside it ([`crate::client::share::open_run`]), whom to let wait (`app::driver`).
+//! ([`crate::client::wire::lease_timing`]), the journal beside it ([`crate::client::share::run_record_configmaps`]), whom to let wait (`app::driver`).
 
 mod fencing;
 pub(in crate::client::share) mod object;
@@ -24,12 +24,12 @@ use self::object::{holder, holder_identity, name, read};
 use self::renewing::{Held, name_of};
 use self::taking::{grab, sentence, still_free, until_free};
 use crate::client::kube::identity::Identity;
-use crate::client::wire::agent;
-use crate::client::wire::clock::{Clock, Moment};
+pub use crate::client::wire::lease_timing::Timing;
 use crate::client::wire::link::Links;
 pub use crate::client::wire::permit::Lost;
 use crate::client::wire::permit::WritePermit;
-pub use crate::client::wire::timing::Timing;
+use crate::client::wire::suspend_aware_clock::{Clock, Moment};
+use crate::client::wire::user_agent;
 use crate::client::write::{ManagedKind, NotStored, store};
 
 /// Annotations of our leases and run records.
@@ -268,7 +268,7 @@ impl Lease {
         let tasks = self.held.iter().map(|held| {
             let (held, links, permit) = (Arc::clone(held), self.links.clone(), self.permit.clone());
             let (timing, clock) = (self.timing, self.clock.clone());
-            tokio::spawn(agent::inherited(async move { held.keep(&links, &permit, timing, &clock).await }))
+            tokio::spawn(user_agent::inherited(async move { held.keep(&links, &permit, timing, &clock).await }))
         });
         self.renewing.lock().unwrap_or_else(PoisonError::into_inner).extend(tasks);
     }

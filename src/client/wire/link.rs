@@ -3,9 +3,9 @@
 //! The stack is ours (gate, base URI, token, impersonation, HTTP/1.1 with TCP_NODELAY) because kube's default one
 //! replays mutations, leaves Nagle on and runs exec plugins inline. Built when first needed, never on the UI's
 //! thread, and rebuilt when a credential expires or is not accepted. A write is repeated only where the server said that it took none (429). Not here: what is
-//! asked ([`crate::client::kube::look`], [`crate::client::pd`], …) and what may leave ([`crate::client::wire::read_only_gate`]).
+//! asked ([`crate::client::kube::snapshot`], [`crate::client::pd`], …) and what may leave ([`crate::client::wire::read_only_gate`]).
 
-mod building;
+mod client_builder;
 mod streams;
 
 use std::collections::BTreeMap;
@@ -22,24 +22,24 @@ use serde::de::DeserializeOwned;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::Semaphore;
 
-use self::building::with_bearer;
-use crate::client::kube::credentials::Plugins;
-use crate::client::kube::kept::{KeptFacts, KeptViews};
+use self::client_builder::with_bearer;
+use crate::client::kube::context_selection::{ConnectOptions, Limits, PdAccess, Target};
+use crate::client::kube::exec_plugin::Plugins;
 use crate::client::kube::kubeconfig::Entry;
-use crate::client::kube::login::Proxy;
-use crate::client::kube::targets::{ConnectOptions, Limits, PdAccess, Target};
+use crate::client::kube::snapshot_cache::{KeptFacts, KeptViews};
+use crate::client::kube::token_files::Proxy;
 use crate::client::plain;
-use crate::client::wire::indirect::Indirect;
+use crate::client::wire::deadline::seconds;
+use crate::client::wire::lease_timing::{Departure, TooLate, Until};
 use crate::client::wire::pd_tls::PdTls;
 use crate::client::wire::read_only_gate::{Mark, ReadOnly};
 use crate::client::wire::reply::Reply;
 use crate::client::wire::request_error::{RequestError, RequestErrorKind};
 use crate::client::wire::request_log::Call;
-use crate::client::wire::retry_after::retry_after;
-use crate::client::wire::slots::Slots;
-use crate::client::wire::timing::{Departure, TooLate, Until};
-use crate::client::wire::traffic::Traffic;
-use crate::client::wire::within::seconds;
+use crate::client::wire::request_stats::Traffic;
+use crate::client::wire::retry::retry_after;
+use crate::client::wire::tunnel_pool::Slots;
+use crate::client::wire::unreachable_pods::Indirect;
 use crate::fleet::ObjectKey;
 
 /// Largest answer that is read: a page of 200 objects stays far below it.

@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use futures::future::BoxFuture;
 
+use crate::client::wire::lease_timing::Until;
 use crate::client::wire::link::Links;
-use crate::client::wire::timing::Until;
 
 /// Why a lease cannot be relied on (any more).
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

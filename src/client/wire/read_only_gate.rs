@@ -158,7 +158,7 @@ where
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         // A request that did not come through a link; kube's worker does not know whose it is.
-        request.headers_mut().entry(http::header::USER_AGENT).or_insert_with(crate::client::wire::agent::current);
+        request.headers_mut().entry(http::header::USER_AGENT).or_insert_with(crate::client::wire::user_agent::current);
         let verdict =
             judge(classify(&request), request.extensions().get::<Mark>().copied(), self.gate.read_only.holds());
         match verdict {

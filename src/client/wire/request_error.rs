@@ -11,7 +11,7 @@ use http::StatusCode;
 
 use crate::client::plain;
 use crate::client::wire::read_only_gate::Refused;
-use crate::client::wire::tls_words;
+use crate::client::wire::tls_errors;
 use crate::fleet::Freshness;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -151,8 +151,8 @@ fn transport(server: &str, error: &(dyn StdError + 'static)) -> Transport {
     let mut deepest = error.to_string();
     let mut next: Option<&(dyn StdError + 'static)> = Some(error);
     while let Some(current) = next {
-        if let Some(tls) = tls_words::inside(current) {
-            let words = tls_words::words(tls, "the kubeconfig's certificate-authority");
+        if let Some(tls) = tls_errors::inside(current) {
+            let words = tls_errors::words(tls, "the kubeconfig's certificate-authority");
             return Transport { sentence: format!("TLS with {server} failed: {}", plain(&words)), tls: true };
         }
         if let Some(io) = current.downcast_ref::<io::Error>() {

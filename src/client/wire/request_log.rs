@@ -1,5 +1,5 @@
 //! One line of the log for each request: cluster, verb, path, status, milliseconds; and the same for whoever looks at the
-//! connection ([`super::traffic`]). Never a body, a header or a query, so nothing secret and nothing that a stranger wrote but
+//! connection ([`super::request_stats`]). Never a body, a header or a query, so nothing secret and nothing that a stranger wrote but
 //! names.
 
 use std::fmt;
@@ -8,9 +8,9 @@ use std::time::Instant;
 use http::{HeaderMap, Method, Request, StatusCode};
 use jiff::Timestamp;
 
-use super::traffic::Traffic;
+use super::request_stats::Traffic;
 use crate::client::now;
-use crate::fleet::weather::Asked;
+use crate::fleet::connection_health::Asked;
 
 /// A request that is under way.
 pub(super) struct Call<'a> {

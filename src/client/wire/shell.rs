@@ -1,7 +1,7 @@
 //! A shell in a container, with a terminal of its own: bytes both ways, its size, and how it ended.
 //!
 //! What is typed into it is not seen, so it has a door of its own: it needs a [`HandPermit`], which a read-only context
-//! never gives, and the gate lets its mark pass nowhere else. Not here: the person's terminal (`console::attach`), the
+//! never gives, and the gate lets its mark pass nowhere else. Not here: the person's terminal (`console::shell_attach`), the
 //! fixed programs of a run ([`crate::client::kube::pod_probe`]).
 
 use std::time::Duration;
@@ -12,12 +12,12 @@ use tokio::sync::mpsc;
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::client::encode;
-use crate::client::wire::channels::{Owned, exit_of};
 use crate::client::wire::link::Links;
 use crate::client::wire::permit::HandPermit;
 use crate::client::wire::read_only_gate::Mark;
 use crate::client::wire::request_error::RequestErrorKind;
-use crate::client::wire::upgrade::Socket;
+use crate::client::wire::websocket_channels::{Owned, exit_of};
+use crate::client::wire::websocket_upgrade::Socket;
 use crate::fleet::ObjectRef;
 
 /// The better shell where there is one. The program is one argument of a fixed vector; no text of ours gets into it.

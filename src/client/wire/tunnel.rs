@@ -1,8 +1,8 @@
 //! A private HTTP/1.1 connection to one pod's port, through the API server's port-forward or to the pod's own address. No socket listens here.
 //!
 //! Always to the *pod*, never a Service: every answer of PD is local to the member asked. A [`Tunnel`] is one
-//! forward, kept open and reused. Nothing is retried here. Neighbours: [`super::forward`] (how one is opened), [`super::slots`] (one per
-//! pod is kept), [`super::channels`] (framing), [`crate::client::pd`] (what may be asked).
+//! forward, kept open and reused. Nothing is retried here. Neighbours: [`super::open_tunnel`] (how one is opened), [`super::tunnel_pool`] (one per
+//! pod is kept), [`super::websocket_channels`] (framing), [`crate::client::pd`] (what may be asked).
 
 use std::time::Duration;
 
@@ -14,13 +14,13 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::client::plain;
-use crate::client::wire::channels::{Fault, Owned};
+use crate::client::wire::deadline::Within;
+use crate::client::wire::lease_timing::{TooLate, Until};
 use crate::client::wire::reply::Reply;
-use crate::client::wire::timing::{TooLate, Until};
-use crate::client::wire::tls_words;
-use crate::client::wire::within::Within;
+use crate::client::wire::tls_errors;
+use crate::client::wire::websocket_channels::{Fault, Owned};
 use crate::fleet::ObjectKey;
-use crate::fleet::extras::Served;
+use crate::fleet::closer_look::Served;
 use crate::fleet::pd::{MembershipApi, PdWay};
 
 /// PD's client port.
@@ -129,7 +129,7 @@ impl Tunnel {
         let host = http::HeaderValue::from_str(&self.authority)
             .map_err(|_| Broken { sentence: format!("{:?} is not a host", self.authority), sent: false })?;
         request.headers_mut().insert(http::header::HOST, host);
-        request.headers_mut().insert(http::header::USER_AGENT, crate::client::wire::agent::current());
+        request.headers_mut().insert(http::header::USER_AGENT, crate::client::wire::user_agent::current());
         let what = format!("{} {}", request.method(), request.uri().path());
         let exchange = async {
             self.sender.ready().await.map_err(|error| (cause(&error), false))?;
@@ -188,8 +188,8 @@ fn unread(error: &(dyn std::error::Error + Send + Sync + 'static)) -> String {
 
 /// What hyper only calls a connection error: the words of TLS, else the deepest cause.
 fn cause(error: &hyper::Error) -> String {
-    if let Some(tls) = tls_words::inside(error) {
-        return tls_words::words(tls, "ca.crt of the client's Secret");
+    if let Some(tls) = tls_errors::inside(error) {
+        return tls_errors::words(tls, "ca.crt of the client's Secret");
     }
     let mut deepest: &dyn std::error::Error = error;
     while let Some(next) = deepest.source() {

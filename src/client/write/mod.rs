@@ -4,34 +4,34 @@
 //! makes it) and the member's current peerURLs read just before. A timeout, a 5xx or a cut connection is *unknown*,
 //! never a failure; nothing is sent twice. Not here: whether to send, and whether it took effect.
 //!
-//! Single objects are in [`objects`], certificates in [`issue`], PD's membership in [`pd_writes`]; what refuses a write
-//! that comes late in [`moved`]; a token for a ServiceAccount in [`token`]; how a request leaves in [`request`].
+//! Single objects are in [`objects`], certificates in [`certificate_secrets`], PD's membership in [`pd_writes`]; what refuses a write
+//! that comes late in [`late_write_fence`]; a token for a ServiceAccount in [`service_account_token`]; how a request leaves in [`request`].
 
-mod issue;
-mod moved;
+mod certificate_secrets;
+mod late_write_fence;
 mod objects;
 mod pd_writes;
 mod request;
-pub mod token;
+pub mod service_account_token;
 
-pub use moved::move_version;
+pub use late_write_fence::move_version;
 
 use std::time::Duration;
 
 use http::{Request, StatusCode};
 use serde_json::Value;
 
+use crate::client::wire::lease_timing::Until;
 use crate::client::wire::link::{Link, Links};
 use crate::client::wire::permit::Lost;
 use crate::client::wire::permit::WritePermit;
 use crate::client::wire::reply::Reply;
 use crate::client::wire::request_error::{RequestError, RequestErrorKind};
-use crate::client::wire::timing::Until;
 use crate::client::write::request::Writing;
 use crate::fleet::{Fleet, ObjectRef};
-use crate::runbook::action::Answer;
-use crate::runbook::actions::merge;
-use crate::runbook::actions::requests::tidb_cluster_path;
+use crate::runbook::action_types::Answer;
+use crate::runbook::actions::api_request_parts::tidb_cluster_path;
+use crate::runbook::actions::merge_patch;
 use crate::runbook::actions::{Action, PatchTidbCluster};
 
 /// Asks the server what the patch would give, storing nothing. `None` for actions that have no dry run.
@@ -90,8 +90,8 @@ pub async fn perform(links: &Links, permit: &WritePermit, run: &str, action: &Ac
             Ok(source) => objects::copy_secret(source, writing, copy).await,
             Err(reason) => Err(reason),
         },
-        Action::IssueCa(ca) => issue::authority(writing, ca).await,
-        Action::IssueCertificate(certificate) => issue::certificate(links, writing, certificate).await,
+        Action::IssueCa(ca) => certificate_secrets::authority(writing, ca).await,
+        Action::IssueCertificate(certificate) => certificate_secrets::certificate(links, writing, certificate).await,
         Action::WaitRollout(_)
         | Action::ProbePeerUrl(_)
         | Action::NetProbe(_)
@@ -311,12 +311,12 @@ fn surely_refused(status: u16) -> bool {
 }
 
 fn touched<'a>(merge: &Value, object: &'a Value) -> Vec<Option<&'a Value>> {
-    merge::leaves(merge).iter().map(|(at, _)| object.pointer(at).filter(|value| !value.is_null())).collect()
+    merge_patch::leaves(merge).iter().map(|(at, _)| object.pointer(at).filter(|value| !value.is_null())).collect()
 }
 
 /// Whether two looks show the same in the fields of the patch, as TiDB Operator may have written them back in between.
 fn alike(merge: &Value, one: &Value, other: &Value) -> bool {
-    merge::unchanged(merge, &merge::found(merge, one).into_iter().collect(), other)
+    merge_patch::unchanged(merge, &merge_patch::found(merge, one).into_iter().collect(), other)
 }
 
 /// The fields that did not become what was asked: an old API server prunes unknown ones without a word.
@@ -325,7 +325,7 @@ fn dropped(merge: &Value, result: &Value) -> Vec<String> {
         let found = result.pointer(at).unwrap_or(&Value::Null);
         found != *asked && !(asked.as_object().is_some_and(serde_json::Map::is_empty) && found.is_object())
     };
-    merge::leaves(merge).into_iter().filter(differs).map(|(at, _)| merge::name(&at)).collect()
+    merge_patch::leaves(merge).into_iter().filter(differs).map(|(at, _)| merge_patch::name(&at)).collect()
 }
 
 #[cfg(test)]

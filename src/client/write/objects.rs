@@ -2,7 +2,7 @@
 //!
 //! The server checks each condition: a second object of one name is refused, a deletion names the uid. A Secret's
 //! values go from one cluster to the other through this file and nowhere else. Not here: TidbCluster patches
-//! ([`super`]); certificates ([`crate::client::write::issue`]); how an object is looked at (`client::kube::objects`).
+//! ([`super`]); certificates ([`crate::client::write::certificate_secrets`]); how an object is looked at (`client::kube::objects`).
 
 use serde_json::{Map, Value};
 
@@ -13,9 +13,9 @@ use crate::client::wire::request_error::{RequestError, RequestErrorKind};
 use crate::client::write::request::{Writing, request};
 use crate::client::write::{Verdict, fence, judge};
 use crate::fleet::ObjectRef;
-use crate::fleet::object::{ObjectId, ObjectKind, differences, uid, written_by};
-use crate::runbook::action::{Answer, field_manager};
-use crate::runbook::actions::requests::{copied_secret, delete_options};
+use crate::fleet::object_kind::{ObjectId, ObjectKind, differences, uid, written_by};
+use crate::runbook::action_types::{Answer, field_manager};
+use crate::runbook::actions::api_request_parts::{copied_secret, delete_options};
 use crate::runbook::actions::{CopySecret, CreateObject, DeleteObject};
 
 /// What the server would store; nothing is stored.

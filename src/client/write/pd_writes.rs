@@ -10,14 +10,14 @@ use crate::client::wire::permit::WritePermit;
 use crate::client::wire::reply::Reply;
 use crate::client::wire::tunnel::{Broken, Tunnel};
 use crate::client::write::fence;
-use crate::counted::counted;
 use crate::fleet::database::database_of;
 use crate::fleet::pd::{MemberId, MembershipApi};
 use crate::fleet::tidbcluster::TidbCluster;
 use crate::fleet::tls_toggle::speaks_tls;
 use crate::fleet::workload::Pod;
 use crate::fleet::{Fleet, ObjectRef, peer_url_check};
-use crate::runbook::action::Answer;
+use crate::pluralize::counted;
+use crate::runbook::action_types::Answer;
 use crate::runbook::actions::{RemovePdMember, TransferPdLeader, UpdatePeerUrl};
 
 pub(super) async fn update_peer_url(

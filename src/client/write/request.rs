@@ -8,13 +8,13 @@ use http::Request;
 use serde_json::Value;
 
 use crate::client::encode;
+use crate::client::wire::lease_timing::Until;
 use crate::client::wire::link::Link;
 use crate::client::wire::permit::WritePermit;
 use crate::client::wire::read_only_gate::Mark;
 use crate::client::wire::reply::Reply;
 use crate::client::wire::request_error::{RequestError, RequestErrorKind};
-use crate::client::wire::timing::Until;
-use crate::runbook::action::field_manager;
+use crate::runbook::action_types::field_manager;
 use crate::runbook::actions::Action;
 
 /// JSON, and an answer in JSON, marked as a write.
@@ -69,7 +69,7 @@ impl Writing<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::runbook::action::THIS_RUN;
+    use crate::runbook::action_types::THIS_RUN;
     use crate::runbook::plan::steps::FIELD_MANAGER;
 
     #[test]

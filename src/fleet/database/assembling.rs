@@ -2,25 +2,27 @@
 //! what is wrong with them.
 //!
 //! The order of the parts is the order in which problems are told. Not here: which TidbClusters are one
-//! ([`super::grouping`]), whose a member is ([`super::joining`]), each single judgement ([`super::judging`]).
+//! ([`super::grouping`]), whose a member is ([`super::member_pod_matching`]), each single judgement ([`super::database_problems`]).
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
+use super::database_problems::{
+    compare, judge_members, judge_stores, judge_tidb_cluster, see_clusters, see_reference, strays,
+};
 use super::grouping::{answers, cluster_id, group};
-use super::joining::{join, join_stores, place_of};
-use super::judging::{compare, judge_members, judge_stores, judge_tidb_cluster, see_clusters, see_reference, strays};
+use super::member_pod_matching::{join, join_stores, place_of};
 use super::peer_url_drift::expect_urls;
 use super::{Database, Member, StoreRow, joined_for_certain};
-use crate::fleet::domain_witness::{DomainDoubt, doubts};
-use crate::fleet::lead::Lead;
-use crate::fleet::loss::Losses;
+use crate::fleet::cluster_domain_evidence::{DomainDoubt, doubts};
 use crate::fleet::not_seen::{NotSeen, NotSeenKind, NotSeenList};
 use crate::fleet::pd::{EtcdMember, MemberId, PdAnswer};
+use crate::fleet::pd_leader_state::Lead;
 use crate::fleet::problem::{Problem, ProblemKind};
+use crate::fleet::problem_subject::{Subject, SubjectKind};
 use crate::fleet::quorum::Quorum;
-use crate::fleet::region_replicas::region_losses;
-use crate::fleet::subject::{Subject, SubjectKind};
+use crate::fleet::quorum_after_cluster_loss::Losses;
+use crate::fleet::regions_after_cluster_loss::region_losses;
 use crate::fleet::tidbcluster::{Component, TidbCluster};
 use crate::fleet::tls_toggle::{Toggle, toggle};
 use crate::fleet::{Fleet, KubeCluster, ObjectKey, ObjectRef};

@@ -1,11 +1,11 @@
 //! Which TidbClusters are one Database.
 //!
 //! By what PD's own members say of each other, and by `spec.cluster` where PD does not tell. Not here: whose a member or a store is
-//! ([`super::joining`]), what is wrong with it ([`super::judging`]).
+//! ([`super::member_pod_matching`]), what is wrong with it ([`super::database_problems`]).
 
 use std::collections::BTreeSet;
 
-use super::hosts::{host, pod_of};
+use super::pod_hostnames::{host, pod_of};
 use crate::fleet::dns::same_name;
 use crate::fleet::pd::{MemberId, PdAnswer};
 use crate::fleet::tidbcluster::{ClusterReference, Component, TidbCluster};

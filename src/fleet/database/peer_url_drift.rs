@@ -3,7 +3,7 @@
 //! Not here: which URL is expected ([`TidbCluster::expected_peer_url`]), when two URLs are the same ([`peer_url_check::normal`]), which
 //! ones are never sent ([`peer_url_check`]).
 
-use super::rows::Member;
+use super::member_and_store::Member;
 use crate::fleet::peer_url_check;
 use crate::fleet::tidbcluster::TidbCluster;
 use crate::fleet::tls_toggle::{Toggle, speaks_tls};

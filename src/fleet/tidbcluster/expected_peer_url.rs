@@ -1,7 +1,7 @@
 //! What PD's pods are called, and the peerURL that each should have: the rule that drift is measured against.
 //!
 //! Not here: which member has another one ([`crate::fleet::database`]), where the domain itself is in doubt
-//! ([`crate::fleet::domain_witness`]), what may be sent at all ([`crate::fleet::peer_url_check`]).
+//! ([`crate::fleet::cluster_domain_evidence`]), what may be sent at all ([`crate::fleet::peer_url_check`]).
 
 use super::TidbCluster;
 

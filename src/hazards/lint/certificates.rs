@@ -3,10 +3,10 @@
 use crate::fleet::hazard_id::HazardId;
 use serde_json::Value;
 
-use crate::counted::counted;
 use crate::hazards::Finding;
 use crate::hazards::lint::at;
-use crate::hazards::lint::documents::{Document, Set};
+use crate::hazards::lint::yaml_documents::{Document, Set};
+use crate::pluralize::counted;
 
 pub(super) fn judge(set: &Set) -> Vec<Finding> {
     let mut all = Vec::new();

@@ -1,14 +1,14 @@
 //! The rules for command lines: what is sent to the wrong place, or not as it reads.
 
 use super::super::Finding;
-use super::documents::{Command, Set, flag};
+use super::name_and_version_syntax::{domain_fault, variable};
 use super::placeholders::name_placeholder;
-use super::values::{domain_fault, variable};
+use super::yaml_documents::{Command, Set, flag};
 use crate::fleet::hazard_id::HazardId;
 
 use super::{Location, Subject};
 use crate::fleet::peer_url_check::check_form;
-use crate::fleet::subject::SubjectKind;
+use crate::fleet::problem_subject::SubjectKind;
 
 pub(super) fn judge(set: &Set) -> Vec<Finding> {
     let rules: [fn(&Command) -> Option<Finding>; 10] = [

@@ -2,11 +2,11 @@
 //!
 //! Where the object is among the texts it is judged as patched; else the patch is judged by itself, as far as it goes. A
 //! TidbCluster is a custom resource, so that kustomize merges its patches as JSON merge patches (RFC 7386). What a
-//! Kustomization names and no text has is said. Not here: reading texts ([`super::documents`]).
+//! Kustomization names and no text has is said. Not here: reading texts ([`super::yaml_documents`]).
 
 use serde_json::{Map, Value, json};
 
-use super::documents::{Document, Operations, Origin, Set, value_of};
+use super::yaml_documents::{Document, Operations, Origin, Set, value_of};
 
 /// A patch and the object that it is for.
 struct Patch {

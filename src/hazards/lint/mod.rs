@@ -4,30 +4,30 @@
 //! only against the other documents of the same set. Findings carry file and line. Not here: objects that are applied
 //! already (the rest of [`super`]).
 //!
-//! Reading order: [`variables`] (what shell text sets) → [`shell_text`] (text → commands and here-documents, variables replaced
-//! as a shell would) → [`documents`] (texts → a set of objects with their lines) → the rules: [`objects`] (one TidbCluster,
-//! over the tables of [`values`]), [`unknown_fields`], [`placeholders`], [`references`] (several), [`certificates`], [`command_rules`].
+//! Reading order: [`shell_variables`] (what shell text sets) → [`shell_text`] (text → commands and here-documents, variables replaced
+//! as a shell would) → [`yaml_documents`] (texts → a set of objects with their lines) → the rules: [`tidbcluster_spec`] (one TidbCluster,
+//! over the tables of [`name_and_version_syntax`]), [`unknown_fields`], [`placeholders`], [`references`] (several), [`certificates`], [`command_rules`].
 
 mod certificates;
 mod command_rules;
-mod documents;
+mod embedded_objects;
 mod kustomize;
-mod nested;
+mod limits;
+pub(super) mod name_and_version_syntax;
 mod placeholders;
-mod quotes;
 mod references;
-mod room;
+mod shell_quotes;
 mod shell_text;
+mod shell_variables;
 mod tidbcluster_spec;
 pub mod unknown_fields;
-pub(super) mod values;
-mod variables;
+mod yaml_documents;
 
 use crate::fleet::hazard_id::HazardId;
 use crate::fleet::not_seen::{NotSeen, NotSeenKind};
 use crate::hazards::{Checked, Finding, Location, Subject};
-use documents::{Document, Set};
-use room::cut;
+use limits::cut;
+use yaml_documents::{Document, Set};
 
 /// One text to judge.
 #[derive(Clone, Debug)]
@@ -39,7 +39,7 @@ pub struct Text {
 
 /// Judges a set of texts that belong together.
 pub fn lint(texts: &[Text]) -> Checked {
-    let mut set = documents::read(texts);
+    let mut set = yaml_documents::read(texts);
     kustomize::apply(&mut set);
     let unread =
         set.unreadable.iter().map(|why| NotSeen::new(NotSeenKind::FileUnreadable, [], why)).collect::<Vec<_>>();
@@ -132,9 +132,9 @@ fn at(
 }
 
 #[cfg(test)]
-mod bounded;
-#[cfg(test)]
-mod kinds;
+mod limits_tests;
 #[cfg(test)]
 mod tests;
-mod walk;
+mod text_fields;
+#[cfg(test)]
+mod whole_file_tests;

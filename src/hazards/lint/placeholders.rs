@@ -1,7 +1,7 @@
 //! 12. Names that are empty, and placeholders that nothing replaces: what is told depends on who would replace them.
 //!
 //! A file that is applied is replaced by nobody; a shell replaces only `$X`, Terraform only `${x}`; in a page it is the
-//! reader's to do, which is a note and no fault. What a placeholder looks like in any text is [`super::values`]'s.
+//! reader's to do, which is a note and no fault. What a placeholder looks like in any text is [`super::name_and_version_syntax`]'s.
 
 use crate::fleet::hazard_id::HazardId;
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,9 +10,9 @@ use serde_json::Value;
 
 use super::super::Finding;
 use super::at;
-use super::documents::{Document, Origin, Set};
-use super::values::{any_placeholder, placeholder, variable};
-use super::walk::{NAMES, walk};
+use super::name_and_version_syntax::{any_placeholder, placeholder, variable};
+use super::text_fields::{NAMES, walk};
+use super::yaml_documents::{Document, Origin, Set};
 
 /// Placeholders of one note that are named.
 const MOST_NAMED: usize = 6;

@@ -7,12 +7,12 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::counted::total;
 use crate::hazards::Finding;
 use crate::hazards::lint::at;
-use crate::hazards::lint::documents::{Document, Set};
+use crate::hazards::lint::name_and_version_syntax::max_replicas;
 use crate::hazards::lint::tidbcluster_spec::{domain, is_true};
-use crate::hazards::lint::values::max_replicas;
+use crate::hazards::lint::yaml_documents::{Document, Set};
+use crate::pluralize::total;
 
 pub(super) fn judge(set: &Set) -> Vec<Finding> {
     let clusters: Vec<&Document> =

@@ -1,12 +1,12 @@
 //! Shell text read as far as the lint needs it: command lines, here-documents and YAML in fences of Markdown. Prose around
-//! them is skipped, what sets variables is [`crate::hazards::lint::variables`]. Nothing is run.
+//! them is skipped, what sets variables is [`crate::hazards::lint::shell_variables`]. Nothing is run.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::hazards::lint::quotes::{Quotes, is_open, simple_commands, skip};
-use crate::hazards::lint::room::{AROUND, COMMANDS, NESTED, cut};
-use crate::hazards::lint::variables::{Variables, assignment, is_keyword};
+use crate::hazards::lint::limits::{AROUND, COMMANDS, NESTED, cut};
+use crate::hazards::lint::shell_quotes::{Quotes, is_open, simple_commands, skip};
+use crate::hazards::lint::shell_variables::{Variables, assignment, is_keyword};
 
 /// A piece of the text.
 #[derive(Clone, Debug, PartialEq)]

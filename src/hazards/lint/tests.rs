@@ -1,4 +1,4 @@
-//! Each rule of the lint, provoked and not, on texts of our own. Whole files with what is expected of them: [`crate::hazards::lint::kinds`].
+//! Each rule of the lint, provoked and not, on texts of our own. Whole files with what is expected of them: [`crate::hazards::lint::whole_file_tests`].
 
 use crate::hazards::lint::{Text, lint};
 

@@ -6,18 +6,18 @@ use serde_json::Value;
 use super::super::tidbcluster_spec::failover_applies;
 use super::super::{Finding, Severity};
 use super::at;
-use super::documents::{Document, Set};
+use super::name_and_version_syntax::{VersionFault, domain_fault, max_replicas, name_fault, version_fault};
 use super::placeholders::{self, name_placeholder};
+use super::text_fields::NAMES;
 use super::unknown_fields;
-use super::values::{VersionFault, domain_fault, max_replicas, name_fault, version_fault};
-use super::walk::NAMES;
+use super::yaml_documents::{Document, Set};
 use super::{Location, Subject};
-use crate::counted::counted;
-use crate::fleet::certificate::allowed_names;
+use crate::fleet::certificate_facts::allowed_names;
+use crate::fleet::problem_subject::SubjectKind;
 use crate::fleet::rollout::{Held, held};
-use crate::fleet::subject::SubjectKind;
 use crate::fleet::tidbcluster::Component;
 use crate::fleet::version::Version;
+use crate::pluralize::counted;
 
 pub(super) fn judge(set: &Set) -> Vec<Finding> {
     let mut all = Vec::new();

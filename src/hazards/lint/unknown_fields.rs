@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::super::Finding;
 use super::at;
-use super::documents::Document;
+use super::yaml_documents::Document;
 use crate::fleet::tidbcluster::Component;
 
 /// Of `spec`.

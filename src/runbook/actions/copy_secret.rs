@@ -6,20 +6,20 @@ use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::super::action::Request;
-use super::super::image::Image;
-use super::bad_with::BadWith;
+use super::super::action_types::Request;
+use super::super::before_after_image::Image;
+use super::with_error::BadWith;
 use super::{ActionKind, Does, WayBack, document, schema_of};
 use crate::fleet::ObjectRef;
-use crate::fleet::kubectl::{kubectl_in, place, quote};
+use crate::fleet::kubectl_quoting::{kubectl_in, place, quote};
 use crate::fleet::managed_fields::last_writer_of_object;
-use crate::fleet::object::{Lookup, ObjectId, ObjectKind, uid};
+use crate::fleet::object_kind::{Lookup, ObjectId, ObjectKind, uid};
 use crate::fleet::pd::MembershipApi;
 use crate::runbook::Observation;
-use crate::runbook::actions::judge::{Judged, Look, deleting};
-use crate::runbook::actions::requests::{Sending, copied_secret};
-use crate::runbook::actions::rights::{Need, Reach, of_object};
-use crate::runbook::actions::script::Script;
+use crate::runbook::actions::api_request_parts::{Sending, copied_secret};
+use crate::runbook::actions::judge_types::{Judged, Look, deleting};
+use crate::runbook::actions::right_types::{Need, Reach, of_object};
+use crate::runbook::actions::script_writer::Script;
 
 /// The keys of a Secret that may be copied to another one.
 const COPIED_KEYS: [&str; 3] = ["ca.crt", "tls.crt", "tls.key"];

@@ -6,21 +6,21 @@ use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::super::action::{OWN_HAND, RUN_LABEL, Request, THIS_RUN, field_manager};
-use super::super::image::Image;
-use super::bad_with::BadWith;
+use super::super::action_types::{OWN_HAND, RUN_LABEL, Request, THIS_RUN, field_manager};
+use super::super::before_after_image::Image;
+use super::with_error::BadWith;
 use super::{ActionKind, Does, WayBack, document, schema_of};
 use crate::fleet::ObjectRef;
-use crate::fleet::kubectl::kubectl_in;
+use crate::fleet::kubectl_quoting::kubectl_in;
 use crate::fleet::managed_fields::last_writer_of_object;
-use crate::fleet::object::{Lookup, ObjectId, ObjectKind, differences, managers, uid, written_by};
+use crate::fleet::object_kind::{Lookup, ObjectId, ObjectKind, differences, managers, uid, written_by};
 use crate::fleet::pd::MembershipApi;
 use crate::runbook::Observation;
-use crate::runbook::actions::danger;
-use crate::runbook::actions::judge::{Judged, Look, deleting};
-use crate::runbook::actions::requests::{Sending, manifest};
-use crate::runbook::actions::rights::{Need, Reach};
-use crate::runbook::actions::script::Script;
+use crate::runbook::actions::api_request_parts::{Sending, manifest};
+use crate::runbook::actions::change_allowlist;
+use crate::runbook::actions::judge_types::{Judged, Look, deleting};
+use crate::runbook::actions::right_types::{Need, Reach};
+use crate::runbook::actions::script_writer::Script;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -80,7 +80,7 @@ impl ActionKind for CreateObject {
     }
 
     fn unfamiliar(&self) -> Option<String> {
-        danger::created(self.object_kind, &self.target, &self.object)
+        change_allowlist::created(self.object_kind, &self.target, &self.object)
     }
 
     fn objects(&self) -> Vec<ObjectId> {
@@ -221,7 +221,7 @@ fn end_of(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::runbook::actions::judge::tests::{judged, observation};
+    use crate::runbook::actions::judge_types::tests::{judged, observation};
 
     #[test]
     fn manifests_are_bounded_and_placed() {

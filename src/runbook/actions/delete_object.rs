@@ -6,20 +6,20 @@ use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::super::action::{Request, THIS_RUN, field_manager};
-use super::super::image::Image;
-use super::bad_with::BadWith;
+use super::super::action_types::{Request, THIS_RUN, field_manager};
+use super::super::before_after_image::Image;
+use super::with_error::BadWith;
 use super::{ActionKind, Does, WayBack, document, schema_of};
 use crate::fleet::ObjectRef;
-use crate::fleet::kubectl::{place, quote};
-use crate::fleet::object::{Lookup, ObjectId, ObjectKind, uid, written_by};
+use crate::fleet::kubectl_quoting::{place, quote};
+use crate::fleet::object_kind::{Lookup, ObjectId, ObjectKind, uid, written_by};
 use crate::fleet::pd::MembershipApi;
 use crate::runbook::Observation;
-use crate::runbook::actions::danger;
-use crate::runbook::actions::judge::{Judged, Look, deleting};
-use crate::runbook::actions::requests::{Sending, delete_options};
-use crate::runbook::actions::rights::{Need, Reach, of_object};
-use crate::runbook::actions::script::Script;
+use crate::runbook::actions::api_request_parts::{Sending, delete_options};
+use crate::runbook::actions::change_allowlist;
+use crate::runbook::actions::judge_types::{Judged, Look, deleting};
+use crate::runbook::actions::right_types::{Need, Reach, of_object};
+use crate::runbook::actions::script_writer::Script;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -96,7 +96,7 @@ impl ActionKind for DeleteObject {
     }
 
     fn unfamiliar(&self) -> Option<String> {
-        self.made_by.is_none().then(|| danger::deleted(self.object_kind, &self.target)).flatten()
+        self.made_by.is_none().then(|| change_allowlist::deleted(self.object_kind, &self.target)).flatten()
     }
 
     fn objects(&self) -> Vec<ObjectId> {
@@ -170,7 +170,7 @@ impl DeleteObject {
     pub fn outcome(&self) -> String {
         let what = format!("{} {}", self.object_kind.kind(), self.target.name);
         match (self.object_kind, &self.made_by) {
-            (ObjectKind::Pod, None) if danger::instance(&self.target.name) => {
+            (ObjectKind::Pod, None) if change_allowlist::instance(&self.target.name) => {
                 format!("{what} is deleted; its StatefulSet makes it anew")
             }
             _ => format!("{what} is deleted"),
@@ -209,7 +209,7 @@ fn seen_uid(target: &ObjectRef, kind: ObjectKind, seen: &Observation) -> Option<
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::runbook::actions::judge::tests::{judged, observation};
+    use crate::runbook::actions::judge_types::tests::{judged, observation};
 
     #[test]
     fn only_the_object_that_is_meant_is_deleted() {

@@ -7,22 +7,22 @@ use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::super::action::{Request, Signer};
-use super::super::image::Image;
-use super::bad_with::BadWith;
-use super::issued::{Issues, certificate_for, faults, judged, never_shown, signed, signed_by};
+use super::super::action_types::{Request, Signer};
+use super::super::before_after_image::Image;
+use super::issued_certificate_check::{Issues, certificate_for, faults, judged, never_shown, signed, signed_by};
+use super::with_error::BadWith;
 use super::{ActionKind, Does, WayBack, document, schema_of};
 use crate::fleet::ObjectRef;
-use crate::fleet::certificate::SecretFacts;
-use crate::fleet::object::{ObjectId, ObjectKind};
+use crate::fleet::certificate_facts::SecretFacts;
+use crate::fleet::object_kind::{ObjectId, ObjectKind};
 use crate::fleet::pd::MembershipApi;
 use crate::fleet::tls::authority_troubles;
 use crate::runbook::Observation;
-use crate::runbook::actions::issuing;
-use crate::runbook::actions::judge::{Judged, Look};
-use crate::runbook::actions::requests::{Sending, issued_secret};
-use crate::runbook::actions::rights::{Need, Reach};
-use crate::runbook::actions::script::Script;
+use crate::runbook::actions::api_request_parts::{Sending, issued_secret};
+use crate::runbook::actions::judge_types::{Judged, Look};
+use crate::runbook::actions::openssl_commands;
+use crate::runbook::actions::right_types::{Need, Reach};
+use crate::runbook::actions::script_writer::Script;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -109,7 +109,7 @@ impl ActionKind for IssueCa {
     }
 
     fn command(&self, _: Option<MembershipApi>, _: bool) -> String {
-        issuing::ca(&self.target, &self.common_name, self.organization.as_deref(), self.days, &self.signer)
+        openssl_commands::ca(&self.target, &self.common_name, self.organization.as_deref(), self.days, &self.signer)
     }
 
     fn script(&self, script: &mut Script<'_>) {
@@ -134,7 +134,7 @@ impl Issues for IssueCa {
         None
     }
 
-    fn replaces(&self) -> Option<&super::super::action::Replaced> {
+    fn replaces(&self) -> Option<&super::super::action_types::Replaced> {
         None
     }
 

@@ -8,22 +8,22 @@ use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::super::action::{Replaced, Request, Signer};
-use super::super::image::Image;
-use super::bad_with::BadWith;
-use super::issued::{Issues, certificate_for, faults, judged, never_shown, signed, signed_by};
+use super::super::action_types::{Replaced, Request, Signer};
+use super::super::before_after_image::Image;
+use super::issued_certificate_check::{Issues, certificate_for, faults, judged, never_shown, signed, signed_by};
+use super::with_error::BadWith;
 use super::{ActionKind, Does, WayBack, document, schema_of};
 use crate::fleet::ObjectRef;
-use crate::fleet::certificate::{SecretFacts, Usage, fingerprint};
-use crate::fleet::object::{Lookup, ObjectId, ObjectKind, uid};
+use crate::fleet::certificate_facts::{SecretFacts, Usage, fingerprint};
+use crate::fleet::object_kind::{Lookup, ObjectId, ObjectKind, uid};
 use crate::fleet::pd::MembershipApi;
 use crate::fleet::tls::{Wanted, troubles};
 use crate::runbook::Observation;
-use crate::runbook::actions::issuing;
-use crate::runbook::actions::judge::{Judged, Look};
-use crate::runbook::actions::requests::{Sending, issued_secret};
-use crate::runbook::actions::rights::{Need, Reach, of_object};
-use crate::runbook::actions::script::Script;
+use crate::runbook::actions::api_request_parts::{Sending, issued_secret};
+use crate::runbook::actions::judge_types::{Judged, Look};
+use crate::runbook::actions::openssl_commands;
+use crate::runbook::actions::right_types::{Need, Reach, of_object};
+use crate::runbook::actions::script_writer::Script;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -159,7 +159,7 @@ impl ActionKind for IssueCertificate {
     }
 
     fn command(&self, _: Option<MembershipApi>, _: bool) -> String {
-        issuing::certificate(self)
+        openssl_commands::certificate(self)
     }
 
     fn script(&self, script: &mut Script<'_>) {

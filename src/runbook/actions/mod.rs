@@ -2,55 +2,55 @@
 //!
 //! A new action is its file, its `mod` line and its line in the list below; what the compiler then asks for is what
 //! [`ActionKind`] wants to know, and its arm in `client::write`. Nothing in the trait has a default, so nothing can be
-//! forgotten. Pure. Not here: carrying an action out (`client::write`), what all actions share ([`super::action`]).
+//! forgotten. Pure. Not here: carrying an action out (`client::write`), what all actions share ([`super::action_types`]).
 
+pub mod api_request_parts;
 mod await_until;
-pub(super) mod back;
-mod bad_with;
+pub(super) mod change_allowlist;
 mod copy_secret;
 mod create_object;
-pub(super) mod danger;
 mod delete_object;
-pub mod forward;
 #[cfg(test)]
-mod golden;
+mod golden_tests;
 mod issue_ca;
 mod issue_certificate;
-mod issued;
-pub mod issuing;
-pub mod judge;
+mod issued_certificate_check;
+pub mod judge_types;
 mod manual;
-pub mod merge;
+pub mod merge_patch;
 mod net_probe;
-pub mod network;
+pub mod network_probe_result;
+pub mod openssl_commands;
 mod patch_tidb_cluster;
 pub mod pd_requests;
+pub mod port_forward_script;
 mod probe_peer_url;
 mod remove_pd_member;
-pub mod requests;
-pub mod retold;
-pub mod rights;
-pub(super) mod script;
+pub mod right_types;
+pub(super) mod script_writer;
 mod transfer_pd_leader;
+pub(super) mod undo_trait;
+pub mod untrusted_plan;
 mod update_peer_url;
 mod wait_rollout;
+mod with_error;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::action::{Request, Reversibility};
-use super::image::Image;
+use super::action_types::{Request, Reversibility};
+use super::before_after_image::Image;
 use crate::fleet::ObjectRef;
-use crate::fleet::object::{ObjectId, ObjectKind};
+use crate::fleet::object_kind::{ObjectId, ObjectKind};
 use crate::fleet::pd::MembershipApi;
 use crate::runbook::Observation;
-use crate::runbook::actions::back::Sets;
-use crate::runbook::actions::bad_with::BadWith;
-use crate::runbook::actions::judge::{Judged, Look};
-use crate::runbook::actions::requests::Sending;
-use crate::runbook::actions::rights::{Need, Reach};
-use crate::runbook::actions::script::Script;
+use crate::runbook::actions::api_request_parts::Sending;
+use crate::runbook::actions::judge_types::{Judged, Look};
+use crate::runbook::actions::right_types::{Need, Reach};
+use crate::runbook::actions::script_writer::Script;
+use crate::runbook::actions::undo_trait::Sets;
+use crate::runbook::actions::with_error::BadWith;
 
 macro_rules! actions {
     ($($(#[doc = $doc:literal])+ $Action:ident in $file:ident, $name:literal;)+) => {

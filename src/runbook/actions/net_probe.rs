@@ -7,20 +7,20 @@ use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::super::action::Request;
-use super::super::image::Image;
-use super::bad_with::BadWith;
+use super::super::action_types::Request;
+use super::super::before_after_image::Image;
+use super::with_error::BadWith;
 use super::{ActionKind, Does, WayBack, document, schema_of};
 use crate::fleet::ObjectRef;
-use crate::fleet::kubectl::{kubectl, place, quote};
-use crate::fleet::object::{ObjectId, ObjectKind};
+use crate::fleet::kubectl_quoting::{kubectl, place, quote};
+use crate::fleet::object_kind::{ObjectId, ObjectKind};
 use crate::fleet::pd::MembershipApi;
 use crate::runbook::Observation;
-use crate::runbook::actions::judge::{Judged, Look};
-use crate::runbook::actions::network::probe_at;
-use crate::runbook::actions::requests::Sending;
-use crate::runbook::actions::rights::{Need, Reach};
-use crate::runbook::actions::script::{Script, comment};
+use crate::runbook::actions::api_request_parts::Sending;
+use crate::runbook::actions::judge_types::{Judged, Look};
+use crate::runbook::actions::network_probe_result::probe_at;
+use crate::runbook::actions::right_types::{Need, Reach};
+use crate::runbook::actions::script_writer::{Script, comment};
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -6,25 +6,25 @@ use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::super::action::{RESTARTED_AT, Request, Reversibility};
-use super::super::image::Image;
-use super::back::{Back, Part, Sets, Undoing};
-use super::bad_with::BadWith;
+use super::super::action_types::{RESTARTED_AT, Request, Reversibility};
+use super::super::before_after_image::Image;
+use super::undo_trait::{Back, Part, Sets, Undoing};
+use super::with_error::BadWith;
 use super::{Action, ActionKind, Does, WaitRollout, WayBack, document, schema_of};
 use crate::fleet::ObjectRef;
-use crate::fleet::kubectl::{kubectl, place, quote};
+use crate::fleet::kubectl_quoting::{kubectl, place, quote};
 use crate::fleet::managed_fields::last_writer_of_fields;
-use crate::fleet::object::ObjectId;
+use crate::fleet::object_kind::ObjectId;
 use crate::fleet::pd::MembershipApi;
 use crate::fleet::rollout::revisions;
 use crate::fleet::tidbcluster::Component;
 use crate::runbook::Observation;
-use crate::runbook::actions::danger;
-use crate::runbook::actions::judge::{Judged, Look, shown};
-use crate::runbook::actions::merge;
-use crate::runbook::actions::requests::{Sending, tidb_cluster_path};
-use crate::runbook::actions::rights::{Need, Reach, Right};
-use crate::runbook::actions::script::Script;
+use crate::runbook::actions::api_request_parts::{Sending, tidb_cluster_path};
+use crate::runbook::actions::change_allowlist;
+use crate::runbook::actions::judge_types::{Judged, Look, shown};
+use crate::runbook::actions::merge_patch;
+use crate::runbook::actions::right_types::{Need, Reach, Right};
+use crate::runbook::actions::script_writer::Script;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PatchTidbCluster {
@@ -86,7 +86,7 @@ impl ActionKind for PatchTidbCluster {
     }
 
     fn unfamiliar(&self) -> Option<String> {
-        danger::patched(&self.merge)
+        change_allowlist::patched(&self.merge)
     }
 
     fn objects(&self) -> Vec<ObjectId> {
@@ -124,13 +124,13 @@ impl ActionKind for PatchTidbCluster {
         let Ok(object) = serde_json::to_value(tc) else {
             return Judged::Refuse("the TidbCluster could not be read back".into());
         };
-        let now = merge::found(&self.merge, &object);
-        let wanted = merge::asked(&self.merge);
-        if merge::holds(&self.merge, &object) {
+        let now = merge_patch::found(&self.merge, &object);
+        let wanted = merge_patch::asked(&self.merge);
+        if merge_patch::holds(&self.merge, &object) {
             return Judged::Done { evidence: json!({"fields": now, "resourceVersion": tc.metadata.resource_version}) };
         }
         match look.expected.and_then(Image::fields) {
-            Some(before) if !merge::unchanged(&self.merge, before, &object) => {
+            Some(before) if !merge_patch::unchanged(&self.merge, before, &object) => {
                 let moved: Vec<&str> = now
                     .iter()
                     .filter(|(field, value)| before.get(field.as_str()) != Some(value))
@@ -171,7 +171,7 @@ impl ActionKind for PatchTidbCluster {
     }
 
     fn images(&self) -> (Option<Image>, Option<Image>) {
-        (None, Some(Image::of_fields(merge::asked(&self.merge))))
+        (None, Some(Image::of_fields(merge_patch::asked(&self.merge))))
     }
 
     fn requests(&self, sending: &Sending<'_>) -> Vec<Request> {
@@ -216,7 +216,7 @@ impl ActionKind for PatchTidbCluster {
     }
 
     fn told(&self) -> String {
-        let fields = merge::asked(&self.merge).into_iter().map(|(path, value)| match value {
+        let fields = merge_patch::asked(&self.merge).into_iter().map(|(path, value)| match value {
             Value::Null => format!("{path} removed"),
             value => format!("{path} = {value}"),
         });
@@ -232,14 +232,14 @@ impl Sets for PatchTidbCluster {
     /// Puts the patched fields back, and waits again for what the first patch was waited for.
     fn back(&self, of: &Undoing<'_>) -> Option<Vec<Back>> {
         let fields = of.image.fields()?;
-        let merge = merge::with_values("", &self.merge, fields)?;
+        let merge = merge_patch::with_values("", &self.merge, fields)?;
         let back = Self { target: self.target.clone(), uid: self.uid.clone(), merge };
         if back.way_back().reversibility() == Reversibility::Irreversible {
             return None;
         }
         let sets = Part::Sets {
             title: format!("Put the fields of TidbCluster {} back as they were before {}", self.target.name, of.step),
-            before: Image::of_fields(merge::asked(&self.merge)),
+            before: Image::of_fields(merge_patch::asked(&self.merge)),
             after: Image::Fields { fields: fields.clone(), revisions: None },
         };
         let mut all = vec![Back { action: Action::PatchTidbCluster(back), part: sets }];
@@ -253,7 +253,7 @@ impl Sets for PatchTidbCluster {
 
     fn line_back(&self, _: Option<MembershipApi>, before: &Image) -> Option<String> {
         let Value::Object(fields) = before.subject() else { return None };
-        let merge = merge::with_values("", &self.merge, &fields)?;
+        let merge = merge_patch::with_values("", &self.merge, &fields)?;
         Some(Self { target: self.target.clone(), uid: self.uid.clone(), merge }.command(None, false))
     }
 }

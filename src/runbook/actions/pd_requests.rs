@@ -1,15 +1,15 @@
 //! Requests to PD: a member's peerURLs, the lead, the membership; and the line by which a person sends one.
 //!
 //! What is printed in a plan is what is sent: [`crate::client::pd`] takes its paths and bodies from here. Pure. Not here: requests
-//! to an API server ([`super::requests`]), sending ([`crate::client::write`]).
+//! to an API server ([`super::api_request_parts`]), sending ([`crate::client::write`]).
 
 use serde_json::{Value, json};
 
 use crate::fleet::ObjectRef;
-use crate::fleet::kubectl::quote;
+use crate::fleet::kubectl_quoting::quote;
 use crate::fleet::pd::{MemberId, MembershipApi};
-use crate::runbook::action::Request;
-use crate::runbook::actions::forward;
+use crate::runbook::action_types::Request;
+use crate::runbook::actions::port_forward_script;
 
 /// PD's own API; any PD pod of the TidbCluster takes it and hands it to the leader.
 pub(in crate::runbook) fn pd_request(target: &ObjectRef, method: &str, path: String) -> Request {
@@ -35,7 +35,7 @@ pub fn member_path(id: MemberId) -> String {
 
 /// PD's own API through any PD pod.
 pub(in crate::runbook) fn asked(target: &ObjectRef, method: &str, path: &str, tls: bool) -> String {
-    forward::line(target, &format!("{}-pd-0", target.name), &format!("{method} {}", quote(path)), tls)
+    port_forward_script::line(target, &format!("{}-pd-0", target.name), &format!("{method} {}", quote(path)), tls)
 }
 
 /// Where v2 has the members, and v3 the cluster's requests.

@@ -6,19 +6,19 @@ use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::super::action::Request;
-use super::super::image::Image;
-use super::bad_with::BadWith;
+use super::super::action_types::Request;
+use super::super::before_after_image::Image;
+use super::with_error::BadWith;
 use super::{ActionKind, Does, WayBack, document, schema_of};
 use crate::fleet::ObjectRef;
-use crate::fleet::object::ObjectId;
+use crate::fleet::object_kind::ObjectId;
 use crate::fleet::pd::{MemberId, MembershipApi};
 use crate::runbook::Observation;
-use crate::runbook::actions::judge::{Judged, Look, views_of};
+use crate::runbook::actions::api_request_parts::Sending;
+use crate::runbook::actions::judge_types::{Judged, Look, views_of};
 use crate::runbook::actions::pd_requests::{asked, member_path, pd_request};
-use crate::runbook::actions::requests::Sending;
-use crate::runbook::actions::rights::{Need, Reach};
-use crate::runbook::actions::script::Script;
+use crate::runbook::actions::right_types::{Need, Reach};
+use crate::runbook::actions::script_writer::Script;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RemovePdMember {

@@ -7,24 +7,24 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::super::Observation;
-use super::super::action::Request;
-use super::super::image::Image;
-use super::back::{Back, Part, Sets, Undoing};
-use super::bad_with::BadWith;
+use super::super::action_types::Request;
+use super::super::before_after_image::Image;
+use super::undo_trait::{Back, Part, Sets, Undoing};
+use super::with_error::BadWith;
 use super::{Action, ActionKind, Does, ProbePeerUrl, WayBack, document, schema_of};
 use crate::fleet::ObjectRef;
 use crate::fleet::database::database_of;
-use crate::fleet::kubectl::quote;
-use crate::fleet::object::ObjectId;
+use crate::fleet::kubectl_quoting::quote;
+use crate::fleet::object_kind::ObjectId;
 use crate::fleet::pd::{MemberId, MembershipApi};
 use crate::fleet::peer_url_check;
 use crate::fleet::tls_toggle::speaks_tls;
-use crate::runbook::actions::forward;
-use crate::runbook::actions::judge::{Judged, Look, pd_answers, views_of};
+use crate::runbook::actions::api_request_parts::Sending;
+use crate::runbook::actions::judge_types::{Judged, Look, pd_answers, views_of};
 use crate::runbook::actions::pd_requests::update_request;
-use crate::runbook::actions::requests::Sending;
-use crate::runbook::actions::rights::{Need, Reach};
-use crate::runbook::actions::script::Script;
+use crate::runbook::actions::port_forward_script;
+use crate::runbook::actions::right_types::{Need, Reach};
+use crate::runbook::actions::script_writer::Script;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct UpdatePeerUrl {
@@ -168,7 +168,7 @@ impl ActionKind for UpdatePeerUrl {
     fn command(&self, api: Option<MembershipApi>, tls: bool) -> String {
         let (method, path, body) = update_request(self.id, &self.to, api.unwrap_or(MembershipApi::V3));
         let call = format!("{method} {} {}", quote(&path), quote(&body.to_string()));
-        forward::line(&self.target, &self.pod, &call, tls)
+        port_forward_script::line(&self.target, &self.pod, &call, tls)
     }
 
     fn script(&self, script: &mut Script<'_>) {

@@ -8,24 +8,24 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::super::Observation;
-use super::super::action::Request;
-use super::super::image::Image;
-use super::bad_with::BadWith;
+use super::super::action_types::Request;
+use super::super::before_after_image::Image;
+use super::with_error::BadWith;
 use super::{ActionKind, Does, WayBack, document, schema_of};
-use crate::fleet::certificate::SecretFacts;
+use crate::fleet::certificate_facts::SecretFacts;
 use crate::fleet::database::database_of;
-use crate::fleet::kubectl::{kubectl, place, quote};
+use crate::fleet::kubectl_quoting::{kubectl, place, quote};
 use crate::fleet::managed_fields::last_writer_of_fields;
-use crate::fleet::object::{Lookup, ObjectId, ObjectKind};
+use crate::fleet::object_kind::{Lookup, ObjectId, ObjectKind};
 use crate::fleet::pd::MembershipApi;
 use crate::fleet::rollout::{revisions, rollout};
 use crate::fleet::tidbcluster::{Component, TidbCluster};
 use crate::fleet::tls::operator_asks;
 use crate::fleet::{KubeCluster, ObjectRef};
-use crate::runbook::actions::judge::{Judged, Look};
-use crate::runbook::actions::requests::{Sending, unpause};
-use crate::runbook::actions::rights::{Need, Reach};
-use crate::runbook::actions::script::Script;
+use crate::runbook::actions::api_request_parts::{Sending, unpause};
+use crate::runbook::actions::judge_types::{Judged, Look};
+use crate::runbook::actions::right_types::{Need, Reach};
+use crate::runbook::actions::script_writer::Script;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct WaitRollout {

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::Unseen;
 use crate::fleet::database::{Database, database_of, referenced};
-use crate::fleet::kin::{Kin, kin};
+use crate::fleet::same_kube_cluster::{Kin, kin};
 use crate::fleet::tidbcluster::Component;
 use crate::fleet::{Fleet, ObjectRef, rollout};
 

@@ -7,8 +7,8 @@ use serde::Serialize;
 
 use super::{Doubt, Unseen, doubts, of_database};
 use crate::fleet::database::{Database, Member, StoreRow};
-use crate::fleet::lead::Lead;
 use crate::fleet::pd::{MembershipApi, PdAnswer, PdView};
+use crate::fleet::pd_leader_state::Lead;
 use crate::fleet::peer_url_check::readable;
 use crate::fleet::removal_impact::ghost;
 use crate::fleet::tidbcluster::{Component, TidbCluster};
@@ -283,13 +283,13 @@ fn stores(fleet: &Fleet, database: &Database, of: &ObjectRef, tc: &TidbCluster) 
 mod tests {
     use super::*;
     use crate::fleet::database::{Place, database_of};
-    use crate::runbook::language::sample;
+    use crate::runbook::language::sample_fleets;
     use jiff::Timestamp;
 
     #[test]
     fn up_is_said_of_the_pod_before_until_its_store_is_heard_of_again() {
         let of = ObjectRef::new("sample", "db", "basic");
-        let mut fleet = sample::observations().remove(0).fleet;
+        let mut fleet = sample_fleets::observations().remove(0).fleet;
         let database = database_of(&fleet, &of).expect("a Database");
         let mut row = database.stores[0].clone();
         row.place = Place::new(of, "basic-pd-0");

@@ -1,36 +1,36 @@
 //! Facts: what an expression can ask of an observation, and the shape it gets.
 //!
 //! A fact is a pure projection of one fresh [`Observation`]; within one look it is made once
-//! ([`crate::runbook::plan::answers::Facts`]), never kept for the next. What could not be seen is an error ([`Unseen`]) or an
+//! ([`crate::runbook::plan::fact_evaluation::Facts`]), never kept for the next. What could not be seen is an error ([`Unseen`]) or an
 //! absent field, never an empty list that looks like "all fine". Each fact is a struct in one of the files here; its fields
 //! with their meaning are what `docs/writing-runbooks.md` prints ([`Query::schema`]).
-//! Not here: how an observation is taken (`client::kube::look`).
+//! Not here: how an observation is taken (`client::kube::snapshot`).
 
-mod cluster;
-mod components;
+mod components_and_events;
 mod database;
+mod kube_cluster;
 mod membership;
 mod monitoring;
-mod parts;
-mod places;
+mod place_and_probe_pod;
+mod placement_and_claims;
 mod removal;
 mod secrets;
-mod storage;
 pub(in crate::runbook) mod tls;
-pub(in crate::runbook) mod tls_functions;
+pub(in crate::runbook) mod tls_expression_functions;
+mod upgrade_parts;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-pub(in crate::runbook) use cluster::serves_domain;
 use database::{Doubt, doubts, not_known, of_database};
+pub(in crate::runbook) use kube_cluster::serves_domain;
 
 use super::Observation;
-use crate::fleet::extras::Extra;
-use crate::fleet::object::{ObjectId, ObjectKind};
+use crate::fleet::closer_look::Extra;
+use crate::fleet::object_kind::{ObjectId, ObjectKind};
 use crate::fleet::{Fleet, KubeCluster, ObjectRef, rollout};
-use crate::runbook::actions::network::{probe_at, probe_objects};
+use crate::runbook::actions::network_probe_result::{probe_at, probe_objects};
 
 macro_rules! queries {
     ($(#[doc = $doc:literal] $Query:ident, $name:literal;)+) => {
@@ -109,18 +109,18 @@ impl Query {
         let generator = SchemaGenerator::default();
         match self {
             Self::TidbCluster => generator.into_root_schema_for::<serde_json::Map<String, Value>>(),
-            Self::Components => generator.into_root_schema_for::<Vec<components::ComponentFact>>(),
+            Self::Components => generator.into_root_schema_for::<Vec<components_and_events::ComponentFact>>(),
             Self::Rollout => generator.into_root_schema_for::<Vec<rollout::ComponentRollout>>(),
             Self::Membership => generator.into_root_schema_for::<membership::MembershipFact>(),
-            Self::KubeCluster => generator.into_root_schema_for::<cluster::KubeClusterFact>(),
+            Self::KubeCluster => generator.into_root_schema_for::<kube_cluster::KubeClusterFact>(),
             Self::Database => generator.into_root_schema_for::<database::DatabaseFact>(),
-            Self::Place => generator.into_root_schema_for::<places::PlaceFact>(),
-            Self::Parts => generator.into_root_schema_for::<parts::PartsFact>(),
+            Self::Place => generator.into_root_schema_for::<place_and_probe_pod::PlaceFact>(),
+            Self::Parts => generator.into_root_schema_for::<upgrade_parts::PartsFact>(),
             Self::Without => generator.into_root_schema_for::<removal::WithoutFact>(),
-            Self::Placement => generator.into_root_schema_for::<storage::PlacementFact>(),
-            Self::Claims => generator.into_root_schema_for::<storage::ClaimsFact>(),
-            Self::ProbePod => generator.into_root_schema_for::<places::ProbePodFact>(),
-            Self::Events => generator.into_root_schema_for::<components::EventsFact>(),
+            Self::Placement => generator.into_root_schema_for::<placement_and_claims::PlacementFact>(),
+            Self::Claims => generator.into_root_schema_for::<placement_and_claims::ClaimsFact>(),
+            Self::ProbePod => generator.into_root_schema_for::<place_and_probe_pod::ProbePodFact>(),
+            Self::Events => generator.into_root_schema_for::<components_and_events::EventsFact>(),
             Self::Monitoring => generator.into_root_schema_for::<monitoring::MonitoringFact>(),
             Self::Secret => generator.into_root_schema_for::<Vec<secrets::SecretFact>>(),
             Self::Certificates => generator.into_root_schema_for::<tls::CertificatesFact>(),
@@ -207,25 +207,25 @@ pub fn fact(query: Query, of: &ObjectRef, seen: &Observation) -> Result<Value, U
     let fleet = &seen.fleet;
     let tc = || cluster.tidb_clusters.get(&of.key()).ok_or_else(|| no_such_tc(of, cluster));
     match query {
-        Query::KubeCluster => told(cluster::kube_cluster(fleet, cluster)),
-        Query::Place => told(places::place(fleet, of, cluster)),
-        Query::Events => told(components::events(of, cluster)),
-        Query::ProbePod => told(places::probe_pod(fleet, of)),
+        Query::KubeCluster => told(kube_cluster::kube_cluster(fleet, cluster)),
+        Query::Place => told(place_and_probe_pod::place(fleet, of, cluster)),
+        Query::Events => told(components_and_events::events(of, cluster)),
+        Query::ProbePod => told(place_and_probe_pod::probe_pod(fleet, of)),
         Query::Secret => told(secrets::secrets(of, fleet)),
         Query::Certificates => told(tls::certificates(of, seen)),
         Query::Trust => told(tls::trust(of, seen)),
         Query::Served => told(tls::served(of, cluster, tc()?, seen)),
         Query::CertManager => told(tls::cert_manager(cluster)?),
         Query::TidbCluster => told(tc()?),
-        Query::Components => told(components::components(tc()?)),
+        Query::Components => told(components_and_events::components(tc()?)),
         Query::Rollout => told(rollout::rollout(cluster, tc()?)),
         Query::Membership => told(membership::membership(fleet, of, cluster, tc()?)?),
         Query::Database => tc().and_then(|_| told(database::database(fleet, of))),
-        Query::Parts => tc().and_then(|_| told(parts::parts(fleet, of)?)),
+        Query::Parts => tc().and_then(|_| told(upgrade_parts::parts(fleet, of)?)),
         Query::Without => told(removal::without(fleet, of, tc()?)?),
-        Query::Placement => tc().and_then(|_| told(storage::placement(fleet, of)?)),
+        Query::Placement => tc().and_then(|_| told(placement_and_claims::placement(fleet, of)?)),
         Query::Monitoring => tc().and_then(|_| told(monitoring::monitoring(fleet, of)?)),
-        Query::Claims => told(storage::claims(of, cluster)),
+        Query::Claims => told(placement_and_claims::claims(of, cluster)),
         Query::Rights => match &seen.denied {
             Some(denied) => told(RightsFact { denied: denied.clone() }),
             None => Err(Unseen("the rights of this user were not asked".into())),

@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{Unseen, of_database};
-use crate::fleet::object::{Lookup, ObjectId, ObjectKind};
+use crate::fleet::object_kind::{Lookup, ObjectId, ObjectKind};
 use crate::fleet::{Fleet, KubeCluster, ObjectKey, ObjectRef};
 
 /// gRPC port of a Thanos sidecar.

@@ -9,12 +9,12 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{Unseen, not_known, of_database};
-use crate::counted::total;
 use crate::fleet::database::{Database, referenced};
 use crate::fleet::not_seen::NotSeenKind;
 use crate::fleet::removal_impact::{self, RemovalImpact};
 use crate::fleet::tidbcluster::{Component, TidbCluster};
 use crate::fleet::{Fleet, ObjectRef};
+use crate::pluralize::total;
 
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]

@@ -8,9 +8,9 @@ use std::collections::BTreeSet;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::fleet::certificate::SecretFacts;
+use crate::fleet::certificate_facts::SecretFacts;
 use crate::fleet::database::database_of;
-use crate::fleet::object::{Lookup, ObjectId, ObjectKind};
+use crate::fleet::object_kind::{Lookup, ObjectId, ObjectKind};
 use crate::fleet::{Fleet, ObjectRef};
 
 /// One Secret that has to be there.

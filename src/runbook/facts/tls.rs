@@ -1,7 +1,7 @@
 //! `tls.certificates`, `tls.trust`, `tls.served`, `k8s.cert-manager`: what runbooks can ask about certificates.
 //!
 //! Pure; one truth with the findings: both are judged by `fleet::tls`. Not here: the functions of expressions
-//! ([`super::tls_functions`]).
+//! ([`super::tls_expression_functions`]).
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -9,9 +9,9 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::Unseen;
-use crate::fleet::certificate::{SecretFacts, kept_by};
+use crate::fleet::certificate_facts::{SecretFacts, kept_by};
 use crate::fleet::database::parts_of;
-use crate::fleet::object::{Lookup, ObjectId, ObjectKind};
+use crate::fleet::object_kind::{Lookup, ObjectId, ObjectKind};
 use crate::fleet::rollout::component_pods;
 use crate::fleet::tidbcluster::{Component, TidbCluster};
 use crate::fleet::tls::{self, CertificateFaultKind, authority_secret, every_secret};
@@ -172,7 +172,7 @@ pub(super) fn between(of: &ObjectRef, fleet: &Fleet) -> Vec<(ObjectRef, ObjectId
 /// `tls.trust`.
 pub(super) fn trust(of: &ObjectRef, seen: &Observation) -> TrustFact {
     let all = parts_of(&seen.fleet, of);
-    let outside = tls::trust::outside(&seen.fleet, &all);
+    let outside = tls::ca_trust::outside(&seen.fleet, &all);
     let secrets = between(of, &seen.fleet).into_iter().map(|(of, id)| {
         let told = match seen.fleet.sight(&id) {
             None | Some(Lookup::Unseen(_)) => ("unseen", None),
@@ -190,7 +190,7 @@ pub(super) fn trust(of: &ObjectRef, seen: &Observation) -> TrustFact {
         }
     });
     let secrets = secrets.collect();
-    let doors = tls::trust::doors(&seen.fleet, &all).into_iter().map(|door| Door {
+    let doors = tls::ca_trust::doors(&seen.fleet, &all).into_iter().map(|door| Door {
         of: door.of.to_string(),
         component: door.component.title(),
         list: door.allowed.join(", "),

@@ -2,24 +2,24 @@
 //!
 //! The samples go through the very code that makes facts and plans, so a field that no fact has is found here and
 //! not in the night. Findings carry line and column where the place can be found in the text. Pure. Not here: the
-//! sample fleets ([`crate::runbook::language::sample`]), the shape of the document ([`crate::runbook::language::schema`]).
+//! sample fleets ([`crate::runbook::language::sample_fleets`]), the shape of the document ([`crate::runbook::language::schema`]).
 
-mod places;
+mod source_location;
 
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use self::places::{locate, number, quoted};
+use self::source_location::{locate, number, quoted};
 
 use crate::hazards::catalogue;
-use crate::runbook::language::definition::{Condition, InputType, Runbook, Text};
-use crate::runbook::language::expr::Scope;
-use crate::runbook::language::fields;
-use crate::runbook::language::inputs as given_inputs;
-use crate::runbook::language::sample;
-use crate::runbook::plan::answers::Facts;
+use crate::runbook::language::cel_expr::Scope;
+use crate::runbook::language::document::{Condition, InputType, Runbook, Text};
+use crate::runbook::language::given_inputs;
+use crate::runbook::language::sample_fleets;
+use crate::runbook::language::unknown_fact_fields;
 use crate::runbook::plan::bind::{BindError, bind_strictly};
+use crate::runbook::plan::fact_evaluation::Facts;
 
 /// One thing that is wrong, or may be.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -38,7 +38,7 @@ pub struct Finding {
 pub fn lint(name: &str, text: &str) -> Vec<Finding> {
     let runbook = match Runbook::read(name, text) {
         Ok(runbook) => runbook,
-        Err(crate::runbook::language::definition::BadRunbook::Place { place, why, .. }) => {
+        Err(crate::runbook::language::document::BadRunbook::Place { place, why, .. }) => {
             return vec![finding(text, &place, quoted(&why).as_deref(), why.clone(), true)];
         }
         Err(bad) => {
@@ -51,7 +51,7 @@ pub fn lint(name: &str, text: &str) -> Vec<Finding> {
         }
     };
     let mut tally = Tally::default();
-    for seen in sample::observations() {
+    for seen in sample_fleets::observations() {
         for given in inputs(&runbook) {
             try_sample(&runbook, &given, &seen, &mut tally);
         }
@@ -72,7 +72,7 @@ pub fn lint(name: &str, text: &str) -> Vec<Finding> {
     found.extend(silent(&runbook, text));
     found.extend(untitled(&runbook, text));
     found.extend(strange_hazards(&runbook, text));
-    found.extend(fields::unknown_fields(&runbook).into_iter().filter_map(|(place, source, why)| {
+    found.extend(unknown_fact_fields::unknown_fields(&runbook).into_iter().filter_map(|(place, source, why)| {
         // Where a sample met it, it is told already.
         let told = tally.tried.get(&(place.clone(), Some(source.clone()))).is_some_and(|outcome| outcome.good == 0);
         (!told).then(|| finding(text, &place, Some(&source), why, true))
@@ -171,12 +171,12 @@ pub(super) fn inputs(runbook: &Runbook) -> Vec<BTreeMap<String, String>> {
         wanted
             .map(|input| {
                 let value = match input.kind {
-                    InputType::TidbCluster => sample::TARGET.to_owned(),
-                    InputType::NewTidbCluster | InputType::NewTidbClusters if optional => sample::FAR.to_owned(),
-                    InputType::NewTidbCluster | InputType::NewTidbClusters => sample::NEW.to_owned(),
-                    InputType::KubeContext => sample::CONTEXT.to_owned(),
-                    InputType::DnsDomain => sample::DOMAIN.to_owned(),
-                    InputType::Version => sample::VERSION.to_owned(),
+                    InputType::TidbCluster => sample_fleets::TARGET.to_owned(),
+                    InputType::NewTidbCluster | InputType::NewTidbClusters if optional => sample_fleets::FAR.to_owned(),
+                    InputType::NewTidbCluster | InputType::NewTidbClusters => sample_fleets::NEW.to_owned(),
+                    InputType::KubeContext => sample_fleets::CONTEXT.to_owned(),
+                    InputType::DnsDomain => sample_fleets::DOMAIN.to_owned(),
+                    InputType::Version => sample_fleets::VERSION.to_owned(),
                     InputType::Integer => input.min.or(input.max).unwrap_or(3).to_string(),
                     InputType::Boolean => optional.to_string(),
                     InputType::Time => "2026-01-01T00:00:00Z".to_owned(),
@@ -310,7 +310,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::runbook::language::definition::SHIPPED;
+    use crate::runbook::language::document::SHIPPED;
 
     /// The places of a document that have no Chinese text.
     fn untranslated(runbook: &Runbook) -> BTreeSet<String> {
@@ -358,7 +358,7 @@ mod tests {
 
     #[test]
     fn mistakes_are_found_where_they_stand() {
-        let text = crate::runbook::language::definition::shipped_text("migrate-cluster-domain");
+        let text = crate::runbook::language::document::shipped_text("migrate-cluster-domain");
         let cases = [
             (
                 "- use: rights",
@@ -398,7 +398,7 @@ mod tests {
     /// Wherever a condition stands: nobody can act on an expression.
     #[test]
     fn a_condition_without_a_sentence_is_an_error() {
-        let text = crate::runbook::language::definition::shipped_text("migrate-cluster-domain");
+        let text = crate::runbook::language::document::shipped_text("migrate-cluster-domain");
         let lines: Vec<&str> = text.lines().collect();
         let mut tried = 0;
         for (at, line) in lines.iter().enumerate() {

@@ -1,7 +1,7 @@
 //! The JSON Schema of a runbook, for editors, and the skeleton of a new one.
 //!
 //! Which fields and words exist is asked of the very types that read a document, so the schema cannot forget one;
-//! what a field holds is said here, what it means in [`keys`], and one that nothing is said about may hold anything. Pure.
+//! what a field holds is said here, what it means in [`key_descriptions`], and one that nothing is said about may hold anything. Pure.
 
 use serde::Deserialize;
 use serde::de::{Deserializer, Visitor};
@@ -9,12 +9,12 @@ use serde_json::{Map, Value, json};
 
 use crate::runbook::actions::ActionName;
 use crate::runbook::facts::Query;
-use crate::runbook::language::checks::{WrittenCheck, shared_names};
-use crate::runbook::language::definition::{
+use crate::runbook::language::document::{
     Binding, ConfirmAsked, Evidence, Fact, ForEach, Input, InputType, Never, Phase, Runbook, Said, Severity, Step,
     Text, Timeout,
 };
-use crate::runbook::language::keys;
+use crate::runbook::language::key_descriptions;
+use crate::runbook::language::shared_checks::{WrittenCheck, shared_names};
 
 /// The schema (draft 2020-12).
 #[expect(clippy::too_many_lines, reason = "one document")]
@@ -135,7 +135,7 @@ pub fn schema() -> Value {
     });
     root["$defs"]["step"]["allOf"] = ActionName::ALL.iter().map(|action| with_of(*action)).collect();
     root["$defs"]["check"]["anyOf"] = json!([{"required": ["use"]}, {"required": ["id", "check", "fail"]}]);
-    keys::describe(&mut root);
+    key_descriptions::describe(&mut root);
     root
 }
 
@@ -229,7 +229,7 @@ impl<'de> Deserializer<'de> for Asker {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::runbook::language::definition::SHIPPED;
+    use crate::runbook::language::document::SHIPPED;
 
     /// As much of JSON Schema as ours uses.
     fn check(schema: &Value, root: &Value, value: &Value, at: &str, wrong: &mut Vec<String>) {
@@ -306,7 +306,7 @@ mod tests {
 
     #[test]
     fn what_the_reader_refuses_does_not_fit() {
-        let text = crate::runbook::language::definition::shipped_text("migrate-cluster-domain");
+        let text = crate::runbook::language::document::shipped_text("migrate-cluster-domain");
         for (from, to) in [
             ("runbook: v1", "runbook: v7"),
             ("experimental: true", "experimental: true\nshell: rm"),

@@ -1,13 +1,13 @@
 //! Whether a value can have come from a template with `${…}` in it.
 //!
 //! What a hole says of the inputs alone is evaluated, and has to be so; a hole that names facts or bindings stands for
-//! anything, since what was seen then is gone. Pure. Used by [`crate::runbook::plan::provenance`] and [`crate::runbook::actions::retold`].
+//! anything, since what was seen then is gone. Pure. Used by [`crate::runbook::plan::provenance`] and [`crate::runbook::actions::untrusted_plan`].
 
 use serde_json::{Map, Value};
 
-use crate::runbook::action::THIS_RUN;
-use crate::runbook::language::expr::{self, Scope};
-use crate::runbook::language::holes::{Part, pieces, split};
+use crate::runbook::action_types::THIS_RUN;
+use crate::runbook::language::cel_expr::{self, Scope};
+use crate::runbook::language::template_holes::{Part, pieces, split};
 
 /// `inputs`: a scope with the run's inputs, and nothing else.
 pub(in crate::runbook) fn fits(template: &Value, value: &Value, inputs: &Scope) -> bool {
@@ -54,9 +54,9 @@ fn alone(text: &str) -> bool {
 /// The value of a text that is one hole about inputs only; `None`: it names something else as well.
 fn hole(text: &str, inputs: &Scope) -> Option<Result<Value, ()>> {
     let source = text.strip_prefix("${")?.strip_suffix('}')?;
-    let names = expr::names(source).ok()?;
+    let names = cel_expr::names(source).ok()?;
     let only = names.iter().any(|name| name == "inputs") && names.iter().all(|name| name == "inputs");
-    only.then(|| expr::eval(source, inputs).map_err(|_| ()))
+    only.then(|| cel_expr::eval(source, inputs).map_err(|_| ()))
 }
 
 /// Without what is null: a plan leaves it out.
@@ -89,7 +89,7 @@ fn text_fits(template: &str, found: &str, inputs: &Scope) -> bool {
 /// What stands between the open holes, with the holes about inputs filled. `None`: one of those has no value.
 fn known_pieces(template: &str, inputs: &Scope) -> Option<Vec<String>> {
     let all = pieces(template);
-    let holes = expr::holes(template).unwrap_or_default();
+    let holes = cel_expr::holes(template).unwrap_or_default();
     let mut known: Vec<String> = Vec::new();
     for (index, piece) in all.iter().enumerate() {
         let filled = match index.checked_sub(1).and_then(|before| holes.get(before)) {

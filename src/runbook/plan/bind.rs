@@ -1,18 +1,18 @@
 //! Binds a runbook to its inputs and to one observation: the plan, with every step concrete.
 //!
 //! Inputs, then the [`preflight`], then the [`steps`]. Pure; the server's dry run of a patch is put in afterwards by the driver.
-//! Not here: types of the plan ([`crate::runbook::plan`]), what has to be read for it ([`super::reads`]).
+//! Not here: types of the plan ([`crate::runbook::plan`]), what has to be read for it ([`super::reads_for_facts`]).
 
 use std::collections::BTreeMap;
 
 use crate::fleet::database;
 use crate::runbook::Observation;
-use crate::runbook::actions::judge::{Judged, judge};
+use crate::runbook::actions::judge_types::{Judged, judge};
 pub use crate::runbook::bind_error::BindError;
 use crate::runbook::facts::{self, Query};
-use crate::runbook::language::definition::Runbook;
-use crate::runbook::language::inputs::{self, Given};
-use crate::runbook::plan::answers::Facts;
+use crate::runbook::language::document::Runbook;
+use crate::runbook::language::given_inputs::{self, Given};
+use crate::runbook::plan::fact_evaluation::Facts;
 use crate::runbook::plan::overrule::{self, Accepted};
 use crate::runbook::plan::{CheckResult, CheckState, Plan, PlannedStep, preflight, steps};
 
@@ -47,7 +47,7 @@ fn plan(
     accepted: &Accepted,
     strict: bool,
 ) -> Result<Plan, BindError> {
-    let Given { values: inputs, target, exists, contexts: named } = inputs::read(runbook, given)?;
+    let Given { values: inputs, target, exists, contexts: named } = given_inputs::read(runbook, given)?;
     // Without the target there is nothing to plan; say so before any check does it less clearly.
     let essential = if exists { Query::TidbCluster } else { Query::KubeCluster };
     facts::fact(essential, &target, seen).map_err(|unseen| BindError::Unseen(unseen.0))?;
@@ -104,7 +104,7 @@ fn plan(
         document: None,
         sealed: None,
     };
-    let hidden = crate::runbook::plan::hidden::check(&plan, seen);
+    let hidden = crate::runbook::plan::whole_database_check::check(&plan, seen);
     plan.checks.extend(hidden);
     Ok(plan)
 }
@@ -120,7 +120,7 @@ fn occupied(step: &PlannedStep, seen: &Observation) -> Option<CheckResult> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::runbook::language::sample;
+    use crate::runbook::language::sample_fleets;
     use crate::runbook::plan::Confirm;
     use crate::runbook::plan::preflight::first_refusal;
     use serde_json::json;
@@ -150,8 +150,8 @@ phases:
 
     fn sample() -> (Runbook, BTreeMap<String, String>, Observation) {
         let runbook = Runbook::read("x", TEXT).expect("reads");
-        let given = BTreeMap::from([("tidbCluster".to_owned(), sample::TARGET.to_owned())]);
-        (runbook, given, sample::observations().swap_remove(0))
+        let given = BTreeMap::from([("tidbCluster".to_owned(), sample_fleets::TARGET.to_owned())]);
+        (runbook, given, sample_fleets::observations().swap_remove(0))
     }
 
     #[test]
@@ -173,7 +173,7 @@ phases:
     #[test]
     fn what_the_run_changes_itself_is_not_judged_after_it_has_begun() {
         let (runbook, given, mut seen) = sample();
-        let inputs = inputs::read(&runbook, &given).expect("reads").values;
+        let inputs = given_inputs::read(&runbook, &given).expect("reads").values;
         let first = |seen: &Observation, begun: bool| {
             let facts = Facts::new(&runbook, &inputs, seen);
             first_refusal(&facts, begun, &[]).map(|refused| refused.id)

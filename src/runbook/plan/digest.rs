@@ -4,7 +4,7 @@
 //! PD member with its peerURLs, the results of the checks, each step's action and before-image. Left out on purpose:
 //! resourceVersions, times, who leads, pod restarts — they move all the time and change nothing that was reviewed.
 //! The digest covers more: every title, reason, request, command and condition as well, since that is what people read
-//! and agree to. Not here: taking the observation (`client::kube::look`), the refusal itself (`cli::run`), the file (`cli::plan`).
+//! and agree to. Not here: taking the observation (`client::kube::snapshot`), the refusal itself (`cli::run`), the file (`cli::plan`).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,9 +13,9 @@ use sha2::{Digest, Sha256};
 
 use crate::fleet::ObjectRef;
 use crate::fleet::database::database_of;
-use crate::fleet::operator_form::same;
+use crate::fleet::operator_normalization::same;
 use crate::runbook::Observation;
-use crate::runbook::actions::merge::asked;
+use crate::runbook::actions::merge_patch::asked;
 use crate::runbook::plan::{CheckState, Plan};
 
 /// The observed part, taken when the plan is made and stored in it.

@@ -1,19 +1,19 @@
 //! A plan: a runbook bound to its inputs and to what was observed — every step with its exact before and after.
 //!
-//! Types here; made in [`crate::runbook::plan::bind`], shown by `report::plan` and `console::plan_view`. A plan is stored in a run's first record and never changes after.
+//! Types here; made in [`crate::runbook::plan::bind`], shown by `report::plan` and `console::plan_panes`. A plan is stored in a run's first record and never changes after.
 
-pub mod answers;
+#[cfg(test)]
+pub(super) mod advised_commands_tests;
 pub mod bind;
 pub mod digest;
-pub(super) mod hidden;
+pub mod fact_evaluation;
 pub mod overrule;
 pub(super) mod preflight;
 pub mod provenance;
-pub mod reads;
-#[cfg(test)]
-pub(super) mod remedies;
-pub mod rights;
+pub mod reads_for_facts;
+pub mod required_rights;
 pub mod steps;
+pub(super) mod whole_database_check;
 
 use std::collections::BTreeMap;
 
@@ -21,15 +21,15 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::action::{Request, Reversibility};
+use super::action_types::{Request, Reversibility};
 use super::actions::pd_requests::api_of;
-use super::actions::{Action, forward};
-use super::image::Image;
-use crate::counted::counted;
+use super::actions::{Action, port_forward_script};
+use super::before_after_image::Image;
 use crate::fleet::ObjectRef;
-use crate::fleet::kubectl::quote;
-use crate::fleet::object::ObjectKind;
+use crate::fleet::kubectl_quoting::quote;
+use crate::fleet::object_kind::ObjectKind;
 use crate::fleet::pd::MembershipApi;
+use crate::pluralize::counted;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -60,7 +60,7 @@ pub struct Plan {
     /// The runbook's text where it is not the shipped one: a run can be resumed without the file it came from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub document: Option<Document>,
-    /// Digest of the plan as it is recorded, where this one tells it in another language ([`crate::runbook::reworded`]).
+    /// Digest of the plan as it is recorded, where this one tells it in another language ([`crate::runbook::recorded_text_translation`]).
     #[serde(skip)]
     pub sealed: Option<String>,
 }
@@ -259,7 +259,7 @@ pub struct PlannedStep {
     pub reversibility: Reversibility,
     pub confirm: Confirm,
     /// 2: a second person has to approve it after the gate was answered.
-    #[serde(default = "crate::runbook::language::definition::one", skip_serializing_if = "is_one")]
+    #[serde(default = "crate::runbook::language::document::one", skip_serializing_if = "is_one")]
     pub approvers: u8,
     /// Hold while the step's phase is under way; a breach stops new effects.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -287,7 +287,7 @@ impl PlannedStep {
     /// The line that a person would type instead, made from the action: what a record holds in its place may be anybody's.
     pub fn by_hand(&self) -> String {
         // Whether PD speaks TLS is all that is taken from there.
-        self.action.command(self.membership_api(), forward::speaks_tls(&self.command))
+        self.action.command(self.membership_api(), port_forward_script::speaks_tls(&self.command))
     }
 
     /// How the membership was to be changed when the plan was made.

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use crate::runbook::bind_error::BindError;
-use crate::runbook::language::definition::{Check, Evidence, Runbook, Severity};
+use crate::runbook::language::document::{Check, Evidence, Runbook, Severity};
 use crate::runbook::plan::{CheckResult, CheckState, Plan};
 
 /// Longest reason, in characters.

@@ -3,9 +3,9 @@
 //! Pure. Not here: what a person may overrule ([`super::overrule`]).
 
 use crate::runbook::facts::Query;
-use crate::runbook::language::definition::{Check, Severity};
-use crate::runbook::language::expr::{self, Scope};
-use crate::runbook::plan::answers::Facts;
+use crate::runbook::language::cel_expr::{self, Scope};
+use crate::runbook::language::document::{Check, Severity};
+use crate::runbook::plan::fact_evaluation::Facts;
 use crate::runbook::plan::overrule;
 use crate::runbook::plan::{CheckResult, CheckState};
 
@@ -15,7 +15,7 @@ use crate::runbook::plan::{CheckResult, CheckState};
 pub fn first_refusal(facts: &Facts<'_>, begun: bool, planned: &[CheckResult]) -> Option<CheckResult> {
     let of_rights = |check: &&Check| {
         let fact = |name: &String| facts.runbook.facts.get(name).is_some_and(|fact| fact.query == Query::Rights);
-        expr::names(&check.check).is_ok_and(|names| names.iter().any(fact))
+        cel_expr::names(&check.check).is_ok_and(|names| names.iter().any(fact))
     };
     facts
         .runbook

@@ -3,20 +3,20 @@
 //! A run that somebody left open is as good as the rights on ConfigMaps in its namespace: its record may hold a plan of
 //! anybody's making under a shipped name. So nothing in it is believed: each step is held against the document that it
 //! says it is from, action by action, gate by gate. What does not fit is [`Provenance::Foreign`], and says why.
-//! Pure. Not here: asking ([`crate::runbook::run::gates`]), where documents lie (`app::driver::runbook_catalog`).
+//! Pure. Not here: asking ([`crate::runbook::run::confirmation_gates`]), where documents lie (`app::driver::runbook_catalog`).
 
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use crate::fleet::object::ObjectKind;
-use crate::runbook::action::Reversibility;
+use crate::fleet::object_kind::ObjectKind;
+use crate::runbook::action_types::Reversibility;
 use crate::runbook::actions::Action;
 use crate::runbook::actions::DeleteObject;
-use crate::runbook::actions::danger::unfamiliar;
-use crate::runbook::actions::retold::retold;
-use crate::runbook::language::definition::{self, ConfirmAsked, Phase, Runbook, Step, Text};
-use crate::runbook::language::expr::Scope;
+use crate::runbook::actions::change_allowlist::unfamiliar;
+use crate::runbook::actions::untrusted_plan::retold;
+use crate::runbook::language::cel_expr::Scope;
+use crate::runbook::language::document::{self, ConfirmAsked, Phase, Runbook, Step, Text};
 use crate::runbook::language::template_fit::{fits, leaves_open};
 use crate::runbook::plan::{self, Confirm, Plan, PlannedStep};
 
@@ -153,8 +153,8 @@ fn written<'a>(planned: &PlannedStep, runbook: &'a Runbook) -> Option<(&'a Phase
     Some((phase, phase.steps.iter().find(|step| step.id == id)?))
 }
 
-fn alike(planned: &[plan::Condition], step: &[definition::Condition]) -> bool {
-    let pair = |(planned, step): (&plan::Condition, &definition::Condition)| {
+fn alike(planned: &[plan::Condition], step: &[document::Condition]) -> bool {
+    let pair = |(planned, step): (&plan::Condition, &document::Condition)| {
         let text = || step.say.as_ref();
         planned.check == step.check && planned.say.as_ref().is_none_or(|say| text().is_some_and(|text| said(say, text)))
     };

@@ -4,23 +4,23 @@
 
 use serde_json::json;
 
-use crate::fleet::object::ObjectKind;
+use crate::fleet::object_kind::ObjectKind;
 use crate::fleet::pd::MembershipApi;
 use crate::fleet::tidbcluster::{Component, TidbCluster};
 use crate::fleet::workload::Pod;
 use crate::fleet::{Fleet, KubeCluster, ObjectRef, rollout};
 use crate::runbook::Observation;
-use crate::runbook::action::Reversibility;
+use crate::runbook::action_types::Reversibility;
 use crate::runbook::actions::Action;
-use crate::runbook::actions::danger::unfamiliar;
-use crate::runbook::actions::judge::{Judged, judge};
-use crate::runbook::actions::merge;
+use crate::runbook::actions::change_allowlist::unfamiliar;
+use crate::runbook::actions::judge_types::{Judged, judge};
+use crate::runbook::actions::merge_patch;
 use crate::runbook::actions::{CreateObject, DeleteObject, PatchTidbCluster, WaitRollout};
+use crate::runbook::before_after_image::Image;
 use crate::runbook::bind_error::BindError;
-use crate::runbook::image::Image;
-use crate::runbook::language::definition::{self, ConfirmAsked, ForEach, Phase, Step};
-use crate::runbook::language::expr::Scope;
-use crate::runbook::plan::answers::Facts;
+use crate::runbook::language::cel_expr::Scope;
+use crate::runbook::language::document::{self, ConfirmAsked, ForEach, Phase, Step};
+use crate::runbook::plan::fact_evaluation::Facts;
 use crate::runbook::plan::{Condition, Confirm, NeverSeen, PlannedStep, Rehearsal};
 
 /// Field manager shown in a plan; a run puts its id in the place.
@@ -111,13 +111,13 @@ fn keeps_open(earlier: &PlannedStep, action: &Action) -> bool {
 /// What an earlier step of the plan sets is what a later patch of the same field will find.
 fn foresee(planned: &mut PlannedStep, earlier: &[PlannedStep]) {
     let Action::PatchTidbCluster(PatchTidbCluster { target, merge, .. }) = &planned.action else { return };
-    let wanted = merge::asked(merge);
+    let wanted = merge_patch::asked(merge);
     let Some(fields) = planned.before.fields_mut() else { return };
     let mut moved = false;
     for step in earlier {
         let Action::PatchTidbCluster(PatchTidbCluster { target: other, merge, .. }) = &step.action else { continue };
         for (path, value) in
-            merge::asked(merge).into_iter().filter(|(path, _)| other == target && wanted.contains_key(path))
+            merge_patch::asked(merge).into_iter().filter(|(path, _)| other == target && wanted.contains_key(path))
         {
             moved |= fields.insert(path, value.clone()) != Some(value);
         }
@@ -283,7 +283,7 @@ fn awaited(step: &Step, env: &Scope, facts: &Facts<'_>) -> Judged {
 }
 
 /// With their sentences in the language of the document as it was read.
-fn conditions(all: &[definition::Condition]) -> Vec<Condition> {
-    let say = |condition: &definition::Condition| condition.say.as_ref().map(|say| say.en.clone());
+fn conditions(all: &[document::Condition]) -> Vec<Condition> {
+    let say = |condition: &document::Condition| condition.say.as_ref().map(|say| say.en.clone());
     all.iter().map(|condition| Condition { check: condition.check.clone(), say: say(condition) }).collect()
 }

@@ -13,17 +13,17 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::runbook::Observation;
-use crate::runbook::action::Answer;
+use crate::runbook::action_types::Answer;
 use crate::runbook::actions::Action;
 use crate::runbook::actions::WaitRollout;
-use crate::runbook::actions::judge::{Judged, judge};
-use crate::runbook::image::Image;
+use crate::runbook::actions::judge_types::{Judged, judge};
+use crate::runbook::before_after_image::Image;
 use crate::runbook::plan::PlannedStep;
-use crate::runbook::plan::answers::Facts;
+use crate::runbook::plan::fact_evaluation::Facts;
 use crate::runbook::plan::preflight;
-use crate::runbook::run::approval_needed;
-pub use crate::runbook::run::effect::{About, Effect, Input, Stop};
-use crate::runbook::run::gates::answered;
+use crate::runbook::run::approval_request;
+use crate::runbook::run::confirmation_gates::answered;
+pub use crate::runbook::run::engine_effects::{About, Effect, Input, Stop};
 use crate::runbook::run::record::{Cause, Event, How, Outcome, PauseReason};
 use crate::runbook::run::undo::undone;
 pub use crate::runbook::run::{BadRun, Pause, Run, StepState};
@@ -59,7 +59,7 @@ impl Run {
             Input::Probed { step, lines } => self.probed(&step, &lines, stop_asked, now),
             Input::Crossed { step, ways } => self.crossed(&step, &ways, stop_asked, now),
             Input::Answered { gate, text, option } => answered(gate, text, option),
-            Input::Approvals { wanted, found } => approval_needed::found(&wanted, &found),
+            Input::Approvals { wanted, found } => approval_request::found(&wanted, &found),
             Input::Stalled { about, sentence, since } => {
                 let since = since.map_or_else(String::new, |at| format!(" (since {} UTC)", at.strftime("%H:%M:%S")));
                 let (cause, sentence) = match about {

@@ -4,9 +4,9 @@
 
 use sha2::{Digest, Sha256};
 
-use crate::misread::parser_words;
-use crate::runbook::run::newer::unknown_field;
+use crate::invalid_value::parser_words;
 use crate::runbook::run::record::{Event, Record};
+use crate::runbook::run::unknown_record_fields::unknown_field;
 
 /// Why a line cannot be taken.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

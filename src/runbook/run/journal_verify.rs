@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::counted::counted;
+use crate::pluralize::counted;
 use crate::runbook::run::journal_lines::line_hash;
 use crate::runbook::run::record::{Event, Record};
 

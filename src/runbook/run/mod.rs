@@ -1,52 +1,52 @@
 //! A [`Run`]: the fold of its records, and nothing else. Pure.
 //!
 //! [`Run::apply`] is the only thing that changes one, live and on replay. Not here: what to do next
-//! ([`crate::runbook::run::engine`]), what a person may choose ([`crate::runbook::run::choices`]), what faces show of it ([`view`]).
+//! ([`crate::runbook::run::engine`]), what a person may choose ([`crate::runbook::run::pause_choices`]), what faces show of it ([`view`]).
 
-mod applying;
-pub mod approval;
-mod approval_needed;
-pub mod beside;
-pub(super) mod blame;
-pub mod choices;
-pub mod effect;
+mod apply_record;
+mod approval_request;
+pub mod approval_validity;
+pub mod concurrent_runs;
+pub(super) mod condition_last_writer;
+pub(super) mod confirmation_gates;
 pub mod engine;
-pub(super) mod gates;
-pub(super) mod guards;
-pub mod identity;
+pub mod engine_effects;
+pub mod gone_or_overwritten;
+pub mod identity_source;
 pub mod journal_lines;
 pub mod journal_verify;
-mod looks;
-pub mod newer;
-pub mod people;
-mod probes;
-pub mod proven;
+pub mod open_run_status;
+pub mod pause_choices;
+mod probe_results;
+mod reads_for_run;
 pub mod record;
-pub mod remaining;
-pub mod standing;
-pub mod standstill;
+pub mod recovery_commands;
+pub mod remaining_script;
+pub mod stall_signs;
 pub mod undo;
+pub mod unknown_record_fields;
 pub mod view;
-mod waits;
-pub mod ways;
+mod wait_conditions;
+pub mod who_counts_as_person;
+pub(super) mod write_guards;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::action::Answer;
+use super::action_types::Answer;
 use super::actions::Action;
 use super::actions::PatchTidbCluster;
-use super::image::Image;
+use super::before_after_image::Image;
 use super::plan::{Confirm, Plan, PlannedStep};
 use crate::fleet::ObjectRef;
-use crate::runbook::actions::network::RouteProbe;
-use crate::runbook::actions::retold::told;
-use crate::runbook::language::definition::Runbook;
-use crate::runbook::run::people::People;
+use crate::runbook::actions::network_probe_result::RouteProbe;
+use crate::runbook::actions::untrusted_plan::told;
+use crate::runbook::language::document::Runbook;
 use crate::runbook::run::record::{Cause, Event, How, Outcome, PauseReason, Record};
 use crate::runbook::run::undo::Undo;
+use crate::runbook::run::who_counts_as_person::People;
 
 /// Where a step is.
 #[derive(Clone, Debug, PartialEq)]
@@ -115,7 +115,7 @@ pub struct Run {
     pub(super) writes: usize,
     /// What a look at the network saw, by step.
     pub(super) crossed: BTreeMap<String, Vec<RouteProbe>>,
-    /// Titles told anew, where the record's own are not to be believed ([`crate::runbook::actions::retold`]).
+    /// Titles told anew, where the record's own are not to be believed ([`crate::runbook::actions::untrusted_plan`]).
     retold: Option<BTreeMap<String, String>>,
 }
 
@@ -189,7 +189,7 @@ impl Run {
     }
 
     /// Whoever takes a run over sends with their own rights, so they are asked themselves: what a record says of another
-    /// person's yes is as good as the rights on ConfigMaps. Two people's yes has its own proof (`crate::runbook::run::approval`).
+    /// person's yes is as good as the rights on ConfigMaps. Two people's yes has its own proof (`crate::runbook::run::approval_validity`).
     fn ask_anew(&mut self) {
         let of_two = |gate: &String| {
             let own = |step: &&PlannedStep| matches!(&step.confirm, Confirm::Plain { gate: own } | Confirm::Typed { gate: own, .. } if own == gate);

@@ -7,11 +7,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::fleet::ObjectRef;
-use crate::runbook::action::Answer;
+use crate::runbook::action_types::Answer;
 use crate::runbook::actions::Action;
-use crate::runbook::image::Image;
+use crate::runbook::before_after_image::Image;
 use crate::runbook::plan::Plan;
-use crate::runbook::run::identity::{IdentityProof, NamedBy};
+use crate::runbook::run::identity_source::{IdentityProof, NamedBy};
 
 /// One line of a run's journal.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -296,7 +296,7 @@ fn brief(image: &Image) -> String {
 /// Characters of an image that are shown on one line.
 const LONGEST_IMAGE: usize = 600;
 
-/// What stopped a run, finer than [`PauseReason`]: what helps depends on it ([`crate::runbook::run::ways`]).
+/// What stopped a run, finer than [`PauseReason`]: what helps depends on it ([`crate::runbook::run::recovery_commands`]).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Cause {

@@ -3,16 +3,16 @@
 //! Only what an Intent of this run has sent is put back, the newest first, and only to the before-image that the
 //! Intent recorded. A step with no rollback ends the undo: what came before it stays. The steps made here take the
 //! same path through [`crate::runbook::run::engine`] as any other: proved anew before each effect, journalled, judged by looking.
-//! Not here: the decision to undo ([`crate::runbook::run::choices`]).
+//! Not here: the decision to undo ([`crate::runbook::run::pause_choices`]).
 
 use std::collections::BTreeMap;
 
-use crate::fleet::object::{ObjectId, ObjectKind};
-use crate::runbook::action::Reversibility;
+use crate::fleet::object_kind::{ObjectId, ObjectKind};
+use crate::runbook::action_types::Reversibility;
 use crate::runbook::actions::Action;
-use crate::runbook::actions::back::{Back, Part, Sets, Undoing};
+use crate::runbook::actions::undo_trait::{Back, Part, Sets, Undoing};
 use crate::runbook::actions::{DeleteObject, Does};
-use crate::runbook::image::Image;
+use crate::runbook::before_after_image::Image;
 use crate::runbook::plan::{Confirm, Plan, PlannedStep, Rehearsal};
 
 /// The rollback of one run.

@@ -2,19 +2,19 @@
 //!
 //! Made from a [`Run`] and nothing else, so that the console, `runs list`, `runs report` and the engine cannot differ.
 //! Whether a process drives it, and whether the gate is being asked at this moment, are not in the records: who shows a
-//! run knows that beside (`app::run_view`, [`crate::runbook::run::standing`]). Not here: what to do next
-//! ([`crate::runbook::run::engine`]), what a choice does ([`crate::runbook::run::choices`]).
+//! run knows that beside (`app::run_view`, [`crate::runbook::run::open_run_status`]). Not here: what to do next
+//! ([`crate::runbook::run::engine`]), what a choice does ([`crate::runbook::run::pause_choices`]).
 
 use jiff::Timestamp;
 use serde_json::Value;
 
 use super::{BadRun, Run, StepState};
-use crate::counted::counted;
 use crate::fleet::ObjectRef;
-use crate::runbook::action::Answer;
-use crate::runbook::language::definition::Runbook;
+use crate::pluralize::counted;
+use crate::runbook::action_types::Answer;
+use crate::runbook::language::document::Runbook;
 use crate::runbook::plan::{Gate, PlannedStep};
-use crate::runbook::run::choices::Resolution;
+use crate::runbook::run::pause_choices::Resolution;
 use crate::runbook::run::record::{Choice, Event, How, Outcome, PauseReason, Record};
 use crate::runbook::run::undo::{undo_id, undone};
 

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use super::auth::User;
 use super::router::Call;
 use super::status::Refusal;
-use crate::sim::store::{Resource, Store};
+use crate::sim::object_store::{Resource, Store};
 
 /// The policies that are bound to deny, with the name of the binding. Read before the store is held by a transaction.
 pub(super) struct Policies(Vec<(String, Arc<Value>)>);

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::lists::merge_key;
 use super::managed::{self, Entry, Fields, Path};
 use super::status::{Cause, Refusal};
-use crate::sim::store::Resource;
+use crate::sim::object_store::Resource;
 
 /// One apply request.
 pub(super) struct Apply<'a> {
@@ -28,7 +28,7 @@ impl Apply<'_> {
                 manager: "before-first-apply".into(),
                 operation: "Update".into(),
                 api_version: self.kind.api_version(),
-                time: crate::sim::store::now(),
+                time: crate::sim::object_store::now(),
                 subresource: String::new(),
                 fields: managed::leaves(self.kind, current, ""),
             });
@@ -53,7 +53,7 @@ impl Apply<'_> {
         }
         let unchanged =
             own.filter(|own| own.fields == wanted && current.is_some_and(|current| same_content(current, &merged)));
-        let time = unchanged.map_or_else(crate::sim::store::now, |own| own.time);
+        let time = unchanged.map_or_else(crate::sim::object_store::now, |own| own.time);
         let entry = Entry {
             manager: self.manager.to_owned(),
             operation: "Apply".into(),
@@ -182,7 +182,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::sim::store::resource;
+    use crate::sim::object_store::resource;
 
     fn apply(manager: &str, force: bool, current: Option<&Value>, spec: Value) -> Result<Value, Refusal> {
         let declared = json!({"metadata": {"name": "x"}, "spec": spec});

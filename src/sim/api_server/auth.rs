@@ -100,7 +100,7 @@ impl Rules {
             Rules::AllowAll => vec![Rule { verbs: all(), groups: all(), resources: all(), ..Rule::default() }],
             Rules::ReadOnly => {
                 let verbs = ["get", "list", "watch"].map(str::to_owned).to_vec();
-                let readable = super::super::store::RESOURCES.iter().filter(|kind| kind.plural != "secrets");
+                let readable = super::super::object_store::RESOURCES.iter().filter(|kind| kind.plural != "secrets");
                 let mut resources: Vec<String> = readable.map(|kind| kind.plural.to_owned()).collect();
                 resources.push("pods/log".into());
                 vec![Rule { verbs, groups: all(), resources, ..Rule::default() }]

@@ -18,7 +18,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::sim::store::Resource;
+use crate::sim::object_store::Resource;
 
 /// Drops the fields that the kind does not have, and names them (`spec.template.spec.hostNetwrok`).
 pub(super) fn prune(kind: &Resource, object: &mut Value) -> Vec<String> {
@@ -101,7 +101,7 @@ fn is_empty(value: &Value) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sim::store::resource;
+    use crate::sim::object_store::resource;
     use serde_json::json;
 
     #[test]

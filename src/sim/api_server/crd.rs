@@ -6,7 +6,7 @@
 use serde_json::{Value, json};
 
 use super::schema;
-use crate::sim::store::{Resource, Store, resource};
+use crate::sim::object_store::{Resource, Store, resource};
 
 /// Whether requests for this kind find anything at all.
 pub(super) fn served(store: &Store, kind: &Resource) -> bool {
@@ -54,7 +54,7 @@ fn definition(plural: &str, schema: Value) -> Value {
     let established = |condition: &str, reason: &str| {
         json!({
             "type": condition, "status": "True", "reason": reason, "message": "",
-            "lastTransitionTime": crate::sim::store::now(),
+            "lastTransitionTime": crate::sim::object_store::now(),
         })
     };
     json!({

@@ -5,7 +5,7 @@
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use serde_json::{Value, json};
 
-use crate::sim::store::Resource;
+use crate::sim::object_store::Resource;
 
 /// Completes an object about to be created.
 pub(super) fn fill(kind: &Resource, object: &mut Value) {

@@ -10,7 +10,7 @@ use super::reply::{self, Reply};
 use super::router::Call;
 use super::selectors::Selectors;
 use super::status::Refusal;
-use crate::sim::store::{RESOURCES, Resource, Write, identity, now};
+use crate::sim::object_store::{RESOURCES, Resource, Write, identity, now};
 
 /// DeleteOptions from body and query.
 struct Options {

@@ -1,7 +1,7 @@
 //! The API server's answers without a connection: one request in, status and body out.
 //!
 //! Past faults, tokens and the wire, it is the very same code: rights of an administrator, schemas, conditions, field
-//! owners. For worlds that have no sockets (`sim::bare`); streams into pods and watches are not for it.
+//! owners. For worlds that have no sockets (`sim::in_memory`); streams into pods and watches are not for it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,9 +18,9 @@ use super::request::{Query, Target};
 use super::router::{self, Call};
 use super::status::Refusal;
 use super::{ApiServerConfig, ExecOutput, Faults, Pods, Stream, User};
+use crate::sim::certificate_authority::Identity;
+use crate::sim::object_store::Store;
 use crate::sim::request_log::RequestLog;
-use crate::sim::store::Store;
-use crate::sim::tls::Identity;
 
 /// One API server that nobody has to connect to.
 pub struct Direct(Arc<Server>);

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::reply::{self, Reply};
 use super::{ApiServerConfig, crd};
-use crate::sim::store::{RESOURCES, Resource, Store};
+use crate::sim::object_store::{RESOURCES, Resource, Store};
 
 const AUTHORIZATION: &str = "authorization.k8s.io";
 const AUTHENTICATION: &str = "authentication.k8s.io";

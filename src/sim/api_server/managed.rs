@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value, json};
 
 use super::lists::merge_key;
-use crate::sim::store::Resource;
+use crate::sim::object_store::Resource;
 
 /// One field: FieldsV1 keys from the root.
 pub(super) type Path = Vec<String>;
@@ -94,7 +94,7 @@ pub(super) fn record_update(
         entry.fields.retain(|path| !changed.contains(path) && resolve(after, path).is_some());
     }
     if !changed.is_empty() {
-        let time = crate::sim::store::now();
+        let time = crate::sim::object_store::now();
         match entries.iter_mut().find(|entry| entry.same_manager(manager, "Update", subresource)) {
             Some(own) => {
                 own.fields.extend(changed);
@@ -118,7 +118,7 @@ pub(super) fn record_update(
 /// # Panics
 /// When `plural` is not in the table of kinds.
 pub fn managed_by(plural: &str, mut object: Value, manager: &str) -> Value {
-    record_update(crate::sim::store::resource(plural), None, &mut object, manager, "");
+    record_update(crate::sim::object_store::resource(plural), None, &mut object, manager, "");
     object
 }
 
@@ -279,7 +279,7 @@ fn tree(fields: &Fields) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sim::store::resource;
+    use crate::sim::object_store::resource;
 
     #[test]
     fn updates_take_fields_over() {

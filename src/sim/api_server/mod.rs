@@ -1,7 +1,7 @@
 //! A simulated Kubernetes API server on loopback: TLS, bearer tokens, HTTP/1.1, the real wire formats.
 //!
 //! This file is the public face: configuration, the `Pods` trait behind which the world lives, start and stop.
-//! It has no controller and no idea what a TidbCluster means beyond its field names; objects live in `sim::store`.
+//! It has no controller and no idea what a TidbCluster means beyond its field names; objects live in `sim::object_store`.
 //! Neighbours: `router` (which request is what), `read`/`watch`/`write` (the verbs), `streams` (exec, port-forward).
 
 use std::collections::BTreeMap;
@@ -15,10 +15,10 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use super::certificate_authority;
 use super::logs::Log;
+use super::object_store::Store;
 use super::request_log::RequestLog;
-use super::store::Store;
-use super::tls;
 
 mod admission;
 mod apply;
@@ -109,7 +109,7 @@ pub struct ApiServerConfig {
     /// Waits this long before each answer.
     pub latency: Option<Duration>,
     pub faults: Faults,
-    pub identity: tls::ServerIdentity,
+    pub identity: certificate_authority::ServerIdentity,
     /// Accepts connections and never answers.
     pub hang: bool,
 }

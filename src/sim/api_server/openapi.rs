@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::reply::{self, Reply};
 use super::{ApiServerConfig, crd, discovery};
-use crate::sim::store::{RESOURCES, Resource};
+use crate::sim::object_store::{RESOURCES, Resource};
 
 pub(super) fn answer(config: &ApiServerConfig, path: &str) -> Option<Reply> {
     let rest = path.strip_prefix("/openapi/v3")?.trim_matches('/');

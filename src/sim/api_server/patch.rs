@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::lists::merge_key;
 use super::protobuf;
 use super::status::Refusal;
-use crate::sim::store::Resource;
+use crate::sim::object_store::Resource;
 
 /// What the body of a PATCH is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -151,7 +151,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::sim::store::resource;
+    use crate::sim::object_store::resource;
 
     #[test]
     fn strategic_merges_keyed_lists() {

@@ -6,7 +6,7 @@
 use serde_json::Value;
 
 use super::auth::{Resolved, Rule, User};
-use crate::sim::store::Store;
+use crate::sim::object_store::Store;
 
 /// Every rule that is bound to the user or to one of the user's groups, and the roles that are bound and not there.
 pub(super) fn rules(store: &Store, user: &User) -> Resolved {

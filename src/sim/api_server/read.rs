@@ -13,7 +13,7 @@ use super::router::Call;
 use super::selectors::Selectors;
 use super::status::Refusal;
 use super::table;
-use crate::sim::store::identity;
+use crate::sim::object_store::identity;
 
 /// A list as it goes over the wire, without copying its objects.
 #[derive(Serialize)]

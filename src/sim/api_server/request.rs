@@ -2,7 +2,7 @@
 //!
 //! Pure text work: it looks nothing up in the store and refuses nothing itself.
 
-use crate::sim::store::{RESOURCES, Resource};
+use crate::sim::object_store::{RESOURCES, Resource};
 
 /// Query parameters in order, decoded.
 #[derive(Clone, Debug, Default)]

@@ -41,7 +41,7 @@ impl Call {
         self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
     }
 
-    pub(super) fn store(&self) -> &crate::sim::store::Store {
+    pub(super) fn store(&self) -> &crate::sim::object_store::Store {
         &self.server.config.store
     }
 

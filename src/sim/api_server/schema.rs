@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::built_in;
 use super::status::{Cause, Refusal};
-use crate::sim::store::{Resource, Store};
+use crate::sim::object_store::{Resource, Store};
 
 /// The JSON types a field can be asked to have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -395,7 +395,7 @@ pub(super) fn open_api(across_k8s: bool) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sim::store::resource;
+    use crate::sim::object_store::resource;
 
     fn findings(spec: Value) -> (Findings, Value) {
         let store = Store::new();

@@ -5,7 +5,7 @@
 use serde_json::Value;
 
 use super::status::Refusal;
-use crate::sim::store::Resource;
+use crate::sim::object_store::Resource;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Test {
@@ -162,7 +162,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::sim::store::resource;
+    use crate::sim::object_store::resource;
 
     #[test]
     fn selectors() {

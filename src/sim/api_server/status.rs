@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::auth::{Ask, User};
 use super::reply::{self, Reply};
-use crate::sim::store::Resource;
+use crate::sim::object_store::Resource;
 
 /// A request that is answered with a `Status` of Failure.
 #[derive(Clone, Debug, PartialEq)]

@@ -5,7 +5,7 @@
 use serde_json::{Value, json};
 
 use super::read::metadata_only;
-use crate::sim::store::Resource;
+use crate::sim::object_store::Resource;
 
 /// Printer columns of TidbCluster (domain.md §1.1): name, type, JSON path, priority. Names do repeat.
 pub(super) const TIDBCLUSTER_COLUMNS: &[(&str, &str, &str, i32)] = &[
@@ -331,7 +331,7 @@ fn duration(seconds: i64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sim::store::RESOURCES;
+    use crate::sim::object_store::RESOURCES;
 
     #[test]
     fn every_kind_has_as_many_cells_as_columns() {

@@ -19,7 +19,7 @@ use super::router::Call;
 use super::selectors::Selectors;
 use super::status::Refusal;
 use super::table;
-use crate::sim::store::{Event, EventKind, Resource, identity};
+use crate::sim::object_store::{Event, EventKind, Resource, identity};
 
 const BOOKMARK_EVERY: Duration = Duration::from_secs(5);
 /// What a server picks for a client which names no time-out.

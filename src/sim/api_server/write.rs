@@ -13,7 +13,7 @@ use super::reply::{self, Reply};
 use super::router::Call;
 use super::status::{Cause, Refusal};
 use super::{discovery, managed, schema};
-use crate::sim::store::{Resource, Write};
+use crate::sim::object_store::{Resource, Write};
 
 pub(super) use super::delete::{delete, delete_collection, dry_run, evict};
 
@@ -277,7 +277,7 @@ impl<'a> Writing<'a> {
     fn namespace_exists(&self) -> Result<(), Refusal> {
         let namespace = self.call.namespace();
         if self.kind.namespaced && self.call.store().find("namespaces", "", namespace).is_none() {
-            return Err(Refusal::not_found(crate::sim::store::resource("namespaces"), namespace));
+            return Err(Refusal::not_found(crate::sim::object_store::resource("namespaces"), namespace));
         }
         Ok(())
     }

@@ -5,9 +5,9 @@ use serde_json::Value;
 
 use super::{Stage, exit, main_container, now_s, set_stage};
 use crate::sim::components::{Component, ordinal};
+use crate::sim::object_store::now;
 use crate::sim::pd::stores::{Store, StoreState};
 use crate::sim::pd::{Change, Database, Member, Process, Proposal};
-use crate::sim::store::now;
 use crate::sim::tidb_cluster::TidbCluster;
 use crate::sim::world::{Disk, PodKey, State, TcKey, World};
 use crate::sim::{dns, pod_status, secrets, toml_text};

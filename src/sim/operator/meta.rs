@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::Pass;
 use crate::sim::kubelet::{self, component_of};
-use crate::sim::store::identity;
+use crate::sim::object_store::identity;
 use crate::sim::tidb_cluster::TidbCluster;
 use crate::sim::world::PodKey;
 

@@ -65,7 +65,7 @@ fn collect_orphans(world: &World, kube: usize) {
         for object in objects {
             let owner = &object["metadata"]["ownerReferences"][0];
             if owner["kind"] == "TidbCluster" && !there.contains(&owner["uid"].as_str()) {
-                let (namespace, name) = super::store::identity(&object);
+                let (namespace, name) = super::object_store::identity(&object);
                 store.remove(plural, &namespace, &name);
             }
         }
@@ -234,7 +234,7 @@ fn mounted_map(set: &Value) -> String {
     volume.and_then(|volume| volume["configMap"]["name"].as_str()).unwrap_or_default().to_owned()
 }
 
-fn put_if_new(store: &super::store::Store, plural: &str, object: Value) {
+fn put_if_new(store: &super::object_store::Store, plural: &str, object: Value) {
     let text = |field: &str| object["metadata"][field].as_str().unwrap_or_default();
     if store.find(plural, text("namespace"), text("name")).is_none() {
         store.put(plural, object);

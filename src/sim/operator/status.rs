@@ -9,10 +9,10 @@ use super::Pass;
 use crate::sim::components::Component;
 use crate::sim::dns::{self, is_ready};
 use crate::sim::kubelet;
+use crate::sim::object_store::now;
 use crate::sim::pd::Database;
 use crate::sim::pd::stores::StoreState;
 use crate::sim::secrets;
-use crate::sim::store::now;
 use crate::sim::tidb_cluster::TidbCluster;
 use crate::sim::world::PodKey;
 

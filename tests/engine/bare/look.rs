@@ -1,6 +1,6 @@
 //! An observation of the simulated world, from its objects and from what its PDs answer.
 //!
-//! As `client::kube::look` and `client::kube::look_closer` make it, but straight from the stores: the same slim types by serde, kept
+//! As `client::kube::snapshot` and `client::kube::snapshot_extras` make it, but straight from the stores: the same slim types by serde, kept
 //! from one look to the next while their object is the same. Everything is seen; what happens when something is not is
 //! for other tests.
 
@@ -11,21 +11,21 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tidepilot::client::kube::objects::redacted;
-use tidepilot::fleet::certificate::SecretFacts;
+use tidepilot::fleet::certificate_facts::SecretFacts;
+use tidepilot::fleet::closer_look::{Claim, Controller, Event, Operator, PdDetails, PlacementRule, Served};
 use tidepilot::fleet::corefile;
-use tidepilot::fleet::extras::{Claim, Controller, Event, Operator, PdDetails, PlacementRule, Served};
-use tidepilot::fleet::object::{Lookup, ObjectId, ObjectKind};
+use tidepilot::fleet::object_kind::{Lookup, ObjectId, ObjectKind};
 use tidepilot::fleet::pd::{EtcdMember, MemberId, MembershipApi, NoAnswer, PdAnswer, PdView, Store};
-use tidepilot::fleet::region_counts::RegionCheck;
+use tidepilot::fleet::region_health_counts::RegionCheck;
 use tidepilot::fleet::tidbcluster::TidbCluster;
 use tidepilot::fleet::tls::wanted_of;
 use tidepilot::fleet::workload::{Pod, StatefulSet};
 use tidepilot::fleet::{Change, Crd, Fleet, Freshness, Keyed, ObjectKey, ObjectRef, What};
-use tidepilot::runbook::action::ProbeLine;
+use tidepilot::runbook::action_types::ProbeLine;
 use tidepilot::runbook::actions::Action;
 use tidepilot::runbook::actions::ProbePeerUrl;
-use tidepilot::runbook::actions::network::{Port, RouteProbe, probe_at};
-use tidepilot::sim::bare::{Bare, PdRequest};
+use tidepilot::runbook::actions::network_probe_result::{Port, RouteProbe, probe_at};
+use tidepilot::sim::in_memory::{Bare, PdRequest};
 
 /// Decoded objects by the address of what they were decoded from, which is kept with them.
 type Decoded<T> = HashMap<usize, (Arc<Value>, Arc<T>)>;

@@ -1,6 +1,6 @@
 //! A bed for runs of any runbook on the simulated world without sockets: look, write, let time pass, die, go on.
 //!
-//! The loop is the product's own (`app::driver::run_loop`); between it and `sim::bare` stands what the client is between it
+//! The loop is the product's own (`app::driver::run_loop`); between it and `sim::in_memory` stands what the client is between it
 //! and real clusters: [`look`] makes an observation, [`send`] makes requests of an action. Time moves only when a run looks or waits, so a
 //! case takes milliseconds. Not here: which runs there are and what has to come out of them (the tests say that).
 //! `model` is the other bed: hand-made, for one TidbCluster, with somebody else who acts.
@@ -19,24 +19,24 @@ use tidepilot::app::driver::GateAnswer;
 use tidepilot::app::driver::run_journal::Unwritten;
 use tidepilot::app::driver::run_loop::{self, Ending, Hands, Taken};
 use tidepilot::app::message::RunMessage;
-use tidepilot::client::kube::look::Depth;
+use tidepilot::client::kube::snapshot::Depth;
 use tidepilot::fleet::Fleet;
-use tidepilot::fleet::object::ObjectId;
+use tidepilot::fleet::object_kind::ObjectId;
 use tidepilot::runbook::Observation;
-use tidepilot::runbook::action::{Answer, ProbeLine, Reversibility};
+use tidepilot::runbook::action_types::{Answer, ProbeLine, Reversibility};
 use tidepilot::runbook::actions::Action;
 use tidepilot::runbook::actions::NetProbe;
-use tidepilot::runbook::actions::network::RouteProbe;
-use tidepilot::runbook::language::definition::Runbook;
-use tidepilot::runbook::language::inputs;
+use tidepilot::runbook::actions::network_probe_result::RouteProbe;
+use tidepilot::runbook::language::document::Runbook;
+use tidepilot::runbook::language::given_inputs;
 use tidepilot::runbook::plan::{Gate, Plan};
-use tidepilot::runbook::plan::{bind, reads};
-use tidepilot::runbook::run::approval::{Approval, Wanted};
-use tidepilot::runbook::run::choices::Resolution;
+use tidepilot::runbook::plan::{bind, reads_for_facts};
+use tidepilot::runbook::run::approval_validity::{Approval, Wanted};
 use tidepilot::runbook::run::engine::{Input, Run};
 use tidepilot::runbook::run::journal_lines::decode;
+use tidepilot::runbook::run::pause_choices::Resolution;
 use tidepilot::runbook::run::record::{Event, How, Record};
-use tidepilot::sim::bare::Bare;
+use tidepilot::sim::in_memory::Bare;
 
 use crate::model::{Disk, Ended, Fate};
 use look::Cache;
@@ -121,7 +121,7 @@ impl Bed {
     /// The objects that the facts of a runbook are answered from now.
     pub fn reads(&mut self, runbook: &Runbook, inputs: &BTreeMap<String, Value>) -> BTreeSet<ObjectId> {
         let seen = self.look(None, None, &[]);
-        reads::objects_of_facts(runbook, inputs, &seen)
+        reads_for_facts::objects_of_facts(runbook, inputs, &seen)
     }
 
     /// Makes a plan as the driver does: a draft, then once more with the objects that it names.
@@ -132,10 +132,10 @@ impl Bed {
 
     /// Everything that a plan is made from.
     pub fn observe(&mut self, runbook: &Runbook, inputs: &BTreeMap<String, String>) -> Result<Observation, String> {
-        let given = inputs::read(runbook, inputs).map_err(|error| error.to_string())?;
+        let given = given_inputs::read(runbook, inputs).map_err(|error| error.to_string())?;
         let fleet = self.look(None, None, &[]).fleet;
         let mut seen = Observation { at: self.now(), fleet, denied: Some(Vec::new()) };
-        let reads = reads::objects_of_facts(runbook, &given.values, &seen);
+        let reads = reads_for_facts::objects_of_facts(runbook, &given.values, &seen);
         look::objects(&self.bare, self.now(), &mut seen.fleet, &reads);
         let draft = bind::bind(runbook, inputs, &seen).map_err(|error| error.to_string())?;
         let named = draft.steps.iter().flat_map(|step| step.action.objects()).collect();

@@ -9,19 +9,19 @@ use serde_json::{Value, json};
 use tidepilot::client::certificates;
 use tidepilot::client::certificates::signing::{self, Ask};
 use tidepilot::client::kube::objects::redacted;
-use tidepilot::fleet::certificate::fingerprint;
-use tidepilot::fleet::object::{ObjectId, ObjectKind, uid, written_by};
+use tidepilot::fleet::certificate_facts::fingerprint;
+use tidepilot::fleet::object_kind::{ObjectId, ObjectKind, uid, written_by};
 use tidepilot::fleet::pd::MembershipApi;
 use tidepilot::fleet::{Fleet, ObjectRef, peer_url_check};
-use tidepilot::runbook::action::Answer;
+use tidepilot::runbook::action_types::Answer;
 use tidepilot::runbook::actions::Action;
+use tidepilot::runbook::actions::api_request_parts::{copied_secret, delete_options, issued_secret, tidb_cluster_path};
 use tidepilot::runbook::actions::pd_requests::{member_path, transfer_path, update_request};
-use tidepilot::runbook::actions::requests::{copied_secret, delete_options, issued_secret, tidb_cluster_path};
 use tidepilot::runbook::actions::{
     CopySecret, DeleteObject, IssueCa, IssueCertificate, PatchTidbCluster, RemovePdMember, TransferPdLeader,
     UpdatePeerUrl,
 };
-use tidepilot::sim::bare::{Bare, PdRequest};
+use tidepilot::sim::in_memory::{Bare, PdRequest};
 
 use super::{Effected, RUN, effected};
 
@@ -51,7 +51,7 @@ fn get(bare: &Bare, context: &str, path: &str) -> Option<Value> {
 pub fn prepare(bare: &Bare, action: &Action, seen: &Fleet) -> Result<Sent, String> {
     let manager = format!("tidepilot%2F{RUN}");
     let planned = |version: &str| action.requests(&manager, version, None).into_iter().next().ok_or("no request");
-    let kube = |request: tidepilot::runbook::action::Request| To::Kube {
+    let kube = |request: tidepilot::runbook::action_types::Request| To::Kube {
         context: request.context,
         method: request.method,
         path: request.path,

@@ -4,7 +4,7 @@ use crate::bare::scenarios::{alone, empty, half_repaired, opened, spanning, with
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use tidepilot::client::certificates::signing::{self, Ask};
-use tidepilot::sim::bare::Bare;
+use tidepilot::sim::in_memory::Bare;
 use tidepilot::sim::scenario::Scenario;
 
 /// One journey: a runbook with inputs on a scenario.

@@ -8,13 +8,13 @@ use tidepilot::app::driver::GateAnswer;
 use tidepilot::app::driver::run_journal::Unwritten;
 use tidepilot::app::driver::run_loop::{Hands, Taken};
 use tidepilot::app::message::RunMessage;
-use tidepilot::client::kube::look::Depth;
+use tidepilot::client::kube::snapshot::Depth;
 use tidepilot::runbook::Observation;
-use tidepilot::runbook::action::{Answer, ProbeLine};
+use tidepilot::runbook::action_types::{Answer, ProbeLine};
 use tidepilot::runbook::actions::Action;
-use tidepilot::runbook::actions::network::RouteProbe;
+use tidepilot::runbook::actions::network_probe_result::RouteProbe;
 use tidepilot::runbook::plan::Gate;
-use tidepilot::runbook::run::approval::{Approval, Wanted};
+use tidepilot::runbook::run::approval_validity::{Approval, Wanted};
 use tidepilot::runbook::run::engine::{Run, StepState};
 use tidepilot::runbook::run::record::{Cause, Event, Record};
 

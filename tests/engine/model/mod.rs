@@ -19,15 +19,15 @@ pub use self::world::World;
 use jiff::Timestamp;
 use tidepilot::app::driver::run_loop::{self, Ending};
 use tidepilot::fleet::ObjectRef;
-use tidepilot::runbook::action::{Answer, ProbeLine};
+use tidepilot::runbook::action_types::{Answer, ProbeLine};
 use tidepilot::runbook::actions::Action;
 use tidepilot::runbook::actions::ProbePeerUrl;
-use tidepilot::runbook::language::definition::Runbook;
+use tidepilot::runbook::language::document::Runbook;
 use tidepilot::runbook::plan::Plan;
 use tidepilot::runbook::plan::bind::bind;
-use tidepilot::runbook::run::choices::{BadChoice, Resolution};
 use tidepilot::runbook::run::engine::{Input, Run, Stop};
 use tidepilot::runbook::run::journal_lines::{decode, encode, line_hash};
+use tidepilot::runbook::run::pause_choices::{BadChoice, Resolution};
 use tidepilot::runbook::run::record::{Event, How, Record};
 
 pub const PODS: usize = 3;

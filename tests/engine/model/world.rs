@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use tidepilot::fleet::pd::{EtcdMember, MemberId, MembershipApi, PdAnswer, PdView};
 use tidepilot::fleet::{Change, Crd, Fleet, Freshness, ObjectKey, What};
 use tidepilot::runbook::Observation;
-use tidepilot::runbook::action::Answer;
+use tidepilot::runbook::action_types::Answer;
 use tidepilot::runbook::actions::Action;
 use tidepilot::runbook::actions::{PatchTidbCluster, UpdatePeerUrl};
 

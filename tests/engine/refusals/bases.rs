@@ -7,7 +7,7 @@ use serde_json::json;
 use std::collections::BTreeSet;
 use tidepilot::client::certificates::signing::{self, Ask};
 use tidepilot::fleet::ObjectRef;
-use tidepilot::sim::bare::Bare;
+use tidepilot::sim::in_memory::Bare;
 use tidepilot::sim::scenario::Scenario;
 
 /// A runbook with inputs on a fleet where nothing is refused.

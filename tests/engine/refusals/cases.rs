@@ -5,11 +5,11 @@
 
 use serde_json::json;
 use tidepilot::fleet::Crd;
-use tidepilot::fleet::certificate::{FACTS_KEY, SecretFacts};
+use tidepilot::fleet::certificate_facts::{FACTS_KEY, SecretFacts};
 use tidepilot::fleet::corefile;
 use tidepilot::fleet::dns::Dns;
-use tidepilot::fleet::object::{Lookup, ObjectKind};
-use tidepilot::fleet::region_counts::RegionCheck;
+use tidepilot::fleet::object_kind::{Lookup, ObjectKind};
+use tidepilot::fleet::region_health_counts::RegionCheck;
 use tidepilot::fleet::tidbcluster::{ComponentSpec, FieldManager, MemberStatus};
 
 use super::case::{

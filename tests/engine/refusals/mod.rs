@@ -17,10 +17,10 @@ use bases::{BASES, Base, Beds};
 use case::Case;
 use cases::{CASES, FITTING};
 use tidepilot::runbook::Observation;
-use tidepilot::runbook::language::definition::{Runbook, SHIPPED, Severity};
-use tidepilot::runbook::language::expr::Scope;
-use tidepilot::runbook::plan::answers::Facts;
+use tidepilot::runbook::language::cel_expr::Scope;
+use tidepilot::runbook::language::document::{Runbook, SHIPPED, Severity};
 use tidepilot::runbook::plan::bind;
+use tidepilot::runbook::plan::fact_evaluation::Facts;
 use tidepilot::runbook::plan::{CheckResult, CheckState, Plan};
 use worlds::World;
 

@@ -8,15 +8,15 @@ use crate::refusals::bases::Base;
 
 use jiff::SignedDuration;
 use serde_json::{Value, json};
-use tidepilot::fleet::certificate::FACTS_KEY;
+use tidepilot::fleet::certificate_facts::FACTS_KEY;
+use tidepilot::fleet::closer_look::{Claim, PdDetails};
 use tidepilot::fleet::dns::Dns;
-use tidepilot::fleet::extras::{Claim, PdDetails};
-use tidepilot::fleet::object::{Lookup, ObjectId, ObjectKind};
+use tidepilot::fleet::object_kind::{Lookup, ObjectId, ObjectKind};
 use tidepilot::fleet::pd::{EtcdMember, MemberId, NoAnswer, PdAnswer, Store};
 use tidepilot::fleet::tidbcluster::{ClusterReference, ComponentSpec, TidbCluster, TlsCluster};
 use tidepilot::fleet::{Crd, Freshness, KubeCluster, ObjectKey, ObjectRef};
 use tidepilot::runbook::Observation;
-use tidepilot::runbook::action::RUN_LABEL;
+use tidepilot::runbook::action_types::RUN_LABEL;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Fleet {

@@ -16,7 +16,7 @@ use std::task::{Context, Waker};
 
 use jiff::{SignedDuration, Timestamp};
 use tidepilot::runbook::Observation;
-use tidepilot::runbook::action::Answer;
+use tidepilot::runbook::action_types::Answer;
 use tidepilot::runbook::actions::Action;
 use tidepilot::runbook::run::engine::Run;
 use tidepilot::runbook::run::journal_lines::decode;
@@ -25,7 +25,7 @@ use tidepilot::runbook::run::record::{Event, How, Outcome};
 use self::hands::SeaHands;
 use crate::model::{Branch, Disk, Patience, Seen, World, opened, runbook};
 
-/// Times of a lease of 30 s, as `client::wire::timing` has them, in milliseconds.
+/// Times of a lease of 30 s, as `client::wire::lease_timing` has them, in milliseconds.
 const LEASE_MS: u64 = 30_000;
 const RENEW_MS: u64 = LEASE_MS / 3;
 const GOOD_MS: u64 = LEASE_MS * 2 / 3;

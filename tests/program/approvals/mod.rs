@@ -2,7 +2,7 @@
 //!
 //! A fork of a shipped runbook asks for a second person before a step. Here the plain way; beside it [`attacks`] (what
 //! must not count), [`faces`] (who is told that somebody is waited for), [`records`] (the policy for run records) and
-//! [`marks`] (whose runbook it is). Not here: which approval counts (a table in `runbook::run::approval`), the lease
+//! [`marks`] (whose runbook it is). Not here: which approval counts (a table in `runbook::run::approval_validity`), the lease
 //! (`tests/program/two_people`).
 
 mod attacks;

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+use tidepilot::sim::object_store::Store;
 use tidepilot::sim::scenario::Scenario;
-use tidepilot::sim::store::Store;
 use tidepilot::sim::{Sim, SimOptions};
 use tokio::runtime::Runtime;
 

@@ -185,7 +185,7 @@ fn differing(fleet: &Fleet, now: jiff::Timestamp, least: u8) -> Vec<String> {
     all
 }
 
-fn about(problem: &Problem) -> impl Iterator<Item = &tidepilot::fleet::subject::Subject> {
+fn about(problem: &Problem) -> impl Iterator<Item = &tidepilot::fleet::problem_subject::Subject> {
     problem.about.iter()
 }
 

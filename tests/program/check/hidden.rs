@@ -2,7 +2,7 @@
 //! nothing that `status`, `check`, the console, the facts or a runbook's checks say of the rest may sound better for it.
 //!
 //! The world is looked at once and then hidden by leaving changes out, as a connection would. Not here: what each sentence
-//! says ([`tidepilot::fleet::loss`] has the arithmetic of it).
+//! says ([`tidepilot::fleet::quorum_after_cluster_loss`] has the arithmetic of it).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,21 +11,21 @@ use ratatui::backend::TestBackend;
 use tidepilot::app::message::Message;
 use tidepilot::app::{App, AppOptions, View};
 use tidepilot::console;
+use tidepilot::fleet::closer_look::Extras;
 use tidepilot::fleet::database::{Database, databases};
-use tidepilot::fleet::extras::Extras;
-use tidepilot::fleet::loss::Loss;
-use tidepilot::fleet::one_cluster::{Holding, invariants};
+use tidepilot::fleet::database_invariants::{Holding, invariants};
+use tidepilot::fleet::quorum_after_cluster_loss::Loss;
 use tidepilot::fleet::{Change, Crd, Fleet, Freshness, ObjectRef, What};
 use tidepilot::hazards::{Severity, check};
 use tidepilot::report::check::Shown;
 use tidepilot::report::status::Status;
 use tidepilot::report::status_text::quorum_sentence;
 use tidepilot::runbook::Observation;
-use tidepilot::runbook::language::definition::{Runbook, SHIPPED};
-use tidepilot::runbook::language::inputs;
+use tidepilot::runbook::language::document::{Runbook, SHIPPED};
+use tidepilot::runbook::language::given_inputs;
 use tidepilot::runbook::plan::CheckState;
 use tidepilot::runbook::plan::bind::bind;
-use tidepilot::runbook::plan::reads::objects_of_facts;
+use tidepilot::runbook::plan::reads_for_facts::objects_of_facts;
 use tidepilot::sim::scenario::{self, Scenario};
 
 use super::{World, assemble};
@@ -294,7 +294,7 @@ struct Judged {
 
 /// `None` where there is no plan.
 fn judged(runbook: &Runbook, of: &ObjectRef, seen: &Observation) -> Option<Judged> {
-    let given = inputs::at(runbook, &given(&runbook.id, of, &seen.fleet), seen.at);
+    let given = given_inputs::at(runbook, &given(&runbook.id, of, &seen.fleet), seen.at);
     let mut judged = Judged::default();
     for check in bind(runbook, &given, seen).ok()?.checks {
         match check.state {
@@ -315,7 +315,7 @@ fn claims(said: &str) -> bool {
 }
 
 fn bind_error(runbook: &Runbook, of: &ObjectRef, seen: &Observation) -> String {
-    let given = inputs::at(runbook, &given(&runbook.id, of, &seen.fleet), seen.at);
+    let given = given_inputs::at(runbook, &given(&runbook.id, of, &seen.fleet), seen.at);
     bind(runbook, &given, seen).map_or_else(|error| error.to_string(), |_| String::new())
 }
 
@@ -367,8 +367,8 @@ pub async fn look(scenario: Scenario, runbooks: &[Runbook]) -> Seen {
     let mut wanted = BTreeSet::new();
     for runbook in runbooks {
         for of in &targets {
-            let given = inputs::at(runbook, &given(&runbook.id, of, &seen.fleet), seen.at);
-            if let Ok(read) = inputs::read(runbook, &given) {
+            let given = given_inputs::at(runbook, &given(&runbook.id, of, &seen.fleet), seen.at);
+            if let Ok(read) = given_inputs::read(runbook, &given) {
                 wanted.extend(objects_of_facts(runbook, &read.values, &seen));
             }
         }

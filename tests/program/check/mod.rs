@@ -16,7 +16,7 @@ use std::time::Duration;
 use crate::common::Demo;
 use serde_json::{Value, json};
 use tidepilot::client::{ConnectOptions, Limits, Links, assemble, targets};
-use tidepilot::fleet::extras::Extras;
+use tidepilot::fleet::closer_look::Extras;
 use tidepilot::hazards::{Checked, check};
 use tidepilot::sim::scenario::Scenario;
 use tidepilot::sim::{Sim, SimOptions};

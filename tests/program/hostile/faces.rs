@@ -11,7 +11,7 @@ use std::time::Duration;
 use clap::builder::PossibleValue;
 use serde_json::{Value, json};
 use tidepilot::app::palette::{Target, entries};
-use tidepilot::shown::is_hidden;
+use tidepilot::sanitize::is_hidden;
 use tidepilot::sim::{Sim, SimOptions};
 
 use crate::common::pty::{ESC, Terminal};

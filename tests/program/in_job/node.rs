@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use k8s_openapi::ByteString;
 use serde_json::{Value, json};
-use tidepilot::sim::store::{Store, now};
+use tidepilot::sim::object_store::{Store, now};
 
 /// An image that no registry has.
 pub const MISSING_IMAGE: &str = "missing:1";

@@ -6,7 +6,7 @@ use crate::in_job::*;
 use serde_json::{Value, json};
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
-use tidepilot::sim::store::Store;
+use tidepilot::sim::object_store::Store;
 use tidepilot::sim::{Sim, SimOptions};
 use tokio::runtime::Runtime;
 

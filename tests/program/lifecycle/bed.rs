@@ -6,8 +6,8 @@
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use tidepilot::sim::object_store::Store;
 use tidepilot::sim::scenario::Scenario;
-use tidepilot::sim::store::Store;
 use tidepilot::sim::{Sim, SimOptions};
 
 use crate::common::{self, Ran, Room, finish};

@@ -9,7 +9,7 @@ use rustls::pki_types::pem::PemObject as _;
 use serde_json::{Value, json};
 use tidepilot::client::certificates;
 use tidepilot::client::certificates::signing::{self, Ask};
-use tidepilot::fleet::certificate::Usage;
+use tidepilot::fleet::certificate_facts::Usage;
 
 use crate::common::{database, members, no_drift};
 use crate::lifecycle::bed::Bed;

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use tidepilot::client::certificates;
 use tidepilot::client::certificates::signing::{self, Ask};
-use tidepilot::fleet::certificate::Usage;
+use tidepilot::fleet::certificate_facts::Usage;
 
 /// A Secret of the Database in `tls`, spoiled in one way.
 struct Fault {

@@ -10,12 +10,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use serde_json::{Value, json};
-use tidepilot::fleet::object::{Lookup, ObjectId, ObjectKind};
+use tidepilot::fleet::object_kind::{Lookup, ObjectId, ObjectKind};
 use tidepilot::fleet::{Change, Crd, Fleet, Freshness, ObjectRef, What};
 use tidepilot::runbook::Observation;
 use tidepilot::runbook::actions::Action;
 use tidepilot::runbook::actions::CreateObject;
-use tidepilot::runbook::language::definition::Runbook;
+use tidepilot::runbook::language::document::Runbook;
 use tidepilot::runbook::plan::bind::bind;
 
 /// The schema of one kind's version; `None`: the file is not there, which was said.

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::process::{Command, Output};
 
 use serde_json::{Value, json};
-use tidepilot::fleet::object::ObjectKind;
+use tidepilot::fleet::object_kind::ObjectKind;
 use tidepilot::sim::scenario::Scenario;
 use tidepilot::sim::{Sim, SimOptions};
 

@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use tidepilot::runbook::language::definition::SHIPPED;
+use tidepilot::runbook::language::document::SHIPPED;
 use tidepilot::sim::scenario::Scenario;
 use tidepilot::sim::{Sim, SimOptions};
 

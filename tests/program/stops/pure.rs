@@ -4,11 +4,11 @@
 //! Two of them cannot come about without a fault of our own (what an undo puts back is what was recorded) or of the
 //! lease: for these the pause is written into the journal as the driver writes it.
 
-use tidepilot::runbook::run::choices::Resolution;
 use tidepilot::runbook::run::engine::{Run, Stop};
 use tidepilot::runbook::run::journal_lines::decode;
+use tidepilot::runbook::run::pause_choices::Resolution;
 use tidepilot::runbook::run::record::{Cause, Event, Outcome, PauseReason};
-use tidepilot::runbook::run::ways::WayOn;
+use tidepilot::runbook::run::recovery_commands::WayOn;
 
 use crate::model::{Bed, Branch, Course, Ended, Fate, World, choose, drive, opened, runbook};
 

@@ -24,13 +24,13 @@ use self::bed::{BASIC, PATIENCE, Process, RUN, World, code, text, until_journal_
 use self::leases::{head, one, place, take, wanted};
 use serde_json::{Value, json};
 use tidepilot::client::kube::identity::Identity;
-use tidepilot::client::share::found_runs::find;
+use tidepilot::client::share::find_run_records::find;
 use tidepilot::client::share::lease::{NotTaken, Wanted};
-use tidepilot::client::share::open_run::{Head, OpenRun, read};
-use tidepilot::client::wire::clock::{Clock, Moment};
+use tidepilot::client::share::run_record_configmaps::{Head, OpenRun, read};
+use tidepilot::client::wire::suspend_aware_clock::{Clock, Moment};
 use tidepilot::client::write::perform;
 use tidepilot::client::{ConnectOptions, Links, targets};
-use tidepilot::runbook::action::Answer;
+use tidepilot::runbook::action_types::Answer;
 
 #[test]
 fn the_second_one_waits_takes_over_and_the_first_is_refused() {

@@ -19,15 +19,15 @@ use k8s_openapi::ByteString;
 use serde_json::Value;
 use servers::{Certificates, Etcds, Flavour};
 use tap::Tap;
-use tidepilot::client::kube::targets::{ConnectOptions, targets};
+use tidepilot::client::kube::context_selection::{ConnectOptions, targets};
 use tidepilot::client::{self, Links, WritePermit, write};
 use tidepilot::fleet::ObjectRef;
 use tidepilot::fleet::pd::MemberId;
-use tidepilot::runbook::action::Answer;
+use tidepilot::runbook::action_types::Answer;
 use tidepilot::runbook::actions::Action;
 use tidepilot::runbook::actions::UpdatePeerUrl;
+use tidepilot::sim::external_pd::PdTunnel;
 use tidepilot::sim::scenario::Scenario;
-use tidepilot::sim::tunnel::PdTunnel;
 use tidepilot::sim::{Sim, SimOptions};
 
 const CONTEXT: &str = "legacy";

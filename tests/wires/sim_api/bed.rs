@@ -12,9 +12,9 @@ use serde_json::{Value, json};
 use tidepilot::sim::api_server::{
     ApiServer, ApiServerConfig, ExecOutput, Faults, Pods, Rule, Rules, Stream, User, crd, serve,
 };
+use tidepilot::sim::certificate_authority::Authority;
+use tidepilot::sim::object_store::Store;
 use tidepilot::sim::request_log::RequestLog;
-use tidepilot::sim::store::Store;
-use tidepilot::sim::tls::Authority;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// Behind every pod: port 7 echoes, port 2379 speaks HTTP, everything else refuses.

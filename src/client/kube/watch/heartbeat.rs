@@ -9,10 +9,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use crate::client::kube::gaps::Facts;
-use crate::client::kube::look::{definition, facts_in_turn};
-use crate::client::kube::pages::with;
+use crate::client::kube::access_gaps::Facts;
+use crate::client::kube::list_pagination::with;
 use crate::client::kube::resources::{self, Kind as _};
+use crate::client::kube::snapshot::{definition, facts_in_turn};
 use crate::client::kube::watch::{Closed, Context, Ended, Shared, state};
 use crate::client::now;
 use crate::client::wire::link::Link;

@@ -13,26 +13,26 @@ use tokio::sync::{Notify, broadcast, mpsc, watch as signal};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::client::kube::gaps::Gaps;
-use crate::client::kube::look::{change, configured};
+use crate::client::kube::access_gaps::Gaps;
 use crate::client::kube::resources::{self, Kind};
+use crate::client::kube::snapshot::{change, configured};
 use crate::client::pd;
-use crate::client::wire::frames::Frames;
 use crate::client::wire::link::{Link, Links};
 use crate::client::wire::request_error::{RequestError, RequestErrorKind};
+use crate::client::wire::watch_throttle::Frames;
 use crate::fleet::tidbcluster::TidbCluster;
 use crate::fleet::workload::{Pod, StatefulSet};
 use crate::fleet::{Change, Freshness, Keyed, ObjectKey, WatchEvent, What};
 
-mod hear;
 mod heartbeat;
-mod poll;
-mod rounds;
+mod pd_poll;
+mod pd_poll_schedule;
+mod watch_stream;
 
-use hear::hear;
 use heartbeat::heartbeat;
-use poll::poll_pd;
-use rounds::{Group, group_of};
+use pd_poll::poll_pd;
+use pd_poll_schedule::{Group, group_of};
+use watch_stream::hear;
 
 /// Stops everything when dropped.
 pub struct WatchHandle {

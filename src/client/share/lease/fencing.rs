@@ -1,7 +1,7 @@
 //! Whether a lease is still ours, asked just before a write leaves, and until when the write may.
 //!
 //! The answer is that of every cluster, and counts from the moment in which it was asked for. Not here: the arithmetic of that
-//! time ([`crate::client::wire::timing`]), who asks before which write ([`crate::client::wire::permit`]).
+//! time ([`crate::client::wire::lease_timing`]), who asks before which write ([`crate::client::wire::permit`]).
 
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -11,8 +11,8 @@ use futures::future::{BoxFuture, join_all};
 use super::Lease;
 use super::object::read;
 use super::renewing::name_of;
+use crate::client::wire::lease_timing::Until;
 use crate::client::wire::permit::{Fence, Lost};
-use crate::client::wire::timing::Until;
 
 impl Fence for Lease {
     fn leave(&self) -> BoxFuture<'_, Result<Until, Lost>> {

@@ -4,9 +4,9 @@ use serde_json::Value;
 
 use super::{HOST, Holder, Place, RUN, SEAT, USER};
 use crate::client::kube::identity::Identity;
+use crate::client::wire::lease_timing::LONGEST_S;
 use crate::client::wire::link::Link;
 use crate::client::wire::request_error::{RequestError, RequestErrorKind};
-use crate::client::wire::timing::LONGEST_S;
 use crate::client::write::ManagedKind;
 use crate::client::{now, plain};
 

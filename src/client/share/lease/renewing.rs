@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 use super::object::{holder, holder_identity, micro_time, read, transitions};
 use super::taking::sentence;
 use super::{Lost, Place, State, Timing};
-use crate::client::wire::clock::Clock;
 use crate::client::wire::link::{Link, Links};
 use crate::client::wire::permit::WritePermit;
+use crate::client::wire::suspend_aware_clock::Clock;
 use crate::client::write::{ManagedKind, store};
 
 /// One lease that we took.

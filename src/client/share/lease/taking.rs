@@ -8,12 +8,12 @@ use tokio::time::Instant;
 
 use super::object::{annotation, holder, holder_identity, micro_time, name, read, transitions};
 use super::{HOST, Held, LOOKS_MS, NotTaken, Place, RUN, SEAT, State, USER, WATCHES, Wanted};
+use crate::client::wire::lease_timing::LONGEST_S;
 use crate::client::wire::link::Links;
 use crate::client::wire::permit::WritePermit;
 use crate::client::wire::request_error::{RequestError, RequestErrorKind};
-use crate::client::wire::timing::LONGEST_S;
 use crate::client::write::{ManagedKind, NotStored, store};
-use crate::fleet::kubectl::{kubectl_in, quote};
+use crate::fleet::kubectl_quoting::{kubectl_in, quote};
 
 pub(super) fn sentence(not_stored: &NotStored) -> String {
     match not_stored {

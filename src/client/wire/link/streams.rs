@@ -1,17 +1,17 @@
 //! What stays open over a link: watches, followed logs, and sockets into pods; so many at a time.
 
-use super::building::with_bearer;
+use super::client_builder::with_bearer;
 use super::{ANSWER_LIMIT, SPARE_STREAMS, STREAMS};
 use super::{Built, Link};
 use crate::client::plain;
+use crate::client::wire::deadline::Within;
 use crate::client::wire::read_only_gate::Mark;
 use crate::client::wire::request_error::{RequestError, RequestErrorKind};
 use crate::client::wire::request_log::Call;
-use crate::client::wire::retry_after::asked_to_wait;
-use crate::client::wire::slots::Slot;
+use crate::client::wire::retry::asked_to_wait;
 use crate::client::wire::tunnel::Tunnel;
-use crate::client::wire::upgrade::{self, Socket};
-use crate::client::wire::within::Within;
+use crate::client::wire::tunnel_pool::Slot;
+use crate::client::wire::websocket_upgrade::{self, Socket};
 use http::{Request, StatusCode};
 use http_body_util::{BodyExt as _, Limited};
 use kube::client::Body;
@@ -80,7 +80,7 @@ impl Link {
         let request = Request::get(path).extension(mark).body(Vec::new());
         let request = request.map_err(|error| RequestError::unsent(RequestErrorKind::Refused, error.to_string()))?;
         let mut request = with_bearer(request, &built);
-        let key = upgrade::ask(request.headers_mut());
+        let key = websocket_upgrade::ask(request.headers_mut());
         let log = Call::of(self.context(), &self.traffic, &request);
         let sent = tokio::time::timeout_at(within.ends(), built.client.send(request.map(Body::from))).await;
         let response = sent.map_err(|_| self.too_late(within.of(), true));
@@ -94,11 +94,11 @@ impl Link {
         }
         let odd =
             |why: String| RequestError::cut(format!("the connection to {} failed: {}", self.server(), plain(&why)));
-        upgrade::agreed(response.status(), response.headers(), &key).map_err(|why| odd(why.to_owned()))?;
+        websocket_upgrade::agreed(response.status(), response.headers(), &key).map_err(|why| odd(why.to_owned()))?;
         let upgraded = tokio::time::timeout_at(within.ends(), hyper::upgrade::on(response)).await;
         let upgraded =
             upgraded.map_err(|_| self.too_late(within.of(), true))?.map_err(|error| odd(error.to_string()))?;
-        Ok(Socket { stream: upgrade::stream(upgraded).await, place })
+        Ok(Socket { stream: websocket_upgrade::stream(upgraded).await, place })
     }
 
     /// The trouble of an answer that is no success, read to its end.

@@ -5,7 +5,7 @@ use crate::fleet::database::{Database, database_of, databases, parts_of};
 use crate::fleet::pd::{EtcdMember, PdView};
 use crate::fleet::problem::ProblemKind;
 use crate::fleet::{Change, Freshness, What};
-use crate::hazards::bed::Bed;
+use crate::hazards::test_fleet::Bed;
 use serde_json::json;
 use std::collections::BTreeMap;
 
