@@ -2,7 +2,7 @@
 //! as it was, whatever ends the session.
 //!
 //! The first frame is drawn before anything is awaited. Draws happen only when something may have changed, at most
-//! sixty a second over a while, each as one synchronized update (DEC 2026; no-op where unknown); keys that are there already
+//! sixty a second over a while, each as one synchronized update ([`super::synchronized_backend`]); keys that are there already
 //! share one ([`super::input_events`]). Not here: what a key does (`app`), acting on the world (`app::driver`).
 
 use std::collections::VecDeque;
@@ -13,10 +13,7 @@ use std::time::Duration;
 
 use color_eyre::eyre::{WrapErr, eyre};
 use crossterm::event::{Event, EventStream};
-use crossterm::terminal::{BeginSynchronizedUpdate, EndSynchronizedUpdate};
-use crossterm::{execute, queue};
 use ratatui::Terminal;
-use ratatui::backend::CrosstermBackend;
 use ratatui::layout::Rect;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
@@ -34,11 +31,14 @@ use super::export_markdown;
 use super::input_events::{Draw, Events, fold, now};
 use super::raw_mode::{Guard, MOUSE, enter, leave, lend};
 use super::shell_attach;
+use super::synchronized_backend::SynchronizedBackend;
 
 /// Shortest time between two frames, where drawing is quick; a slow terminal has as long a rest again as it took.
 const FRAME: Duration = Duration::from_millis(8);
 /// The same where frames follow each other: sixty a second are as many as anybody sees.
 const STEADY_FRAME: Duration = Duration::from_millis(16);
+/// The same behind a frame that changed nothing on the screen: nobody sees it, so that it holds nothing up.
+const UNSEEN_FRAME: Duration = Duration::from_millis(4);
 /// Quiet for so long, and the next frame comes at once again.
 const QUIET: Duration = Duration::from_millis(100);
 /// Longest rest, however slow the terminal.
@@ -48,7 +48,7 @@ const BATCH: usize = 256;
 /// Effects kept for a driver that is busy.
 const BACKLOG: usize = 64;
 
-type Screen = Terminal<CrosstermBackend<Stdout>>;
+type Screen = Terminal<SynchronizedBackend<Stdout>>;
 
 /// Runs the console until a person quits, a signal asks for the end, or the terminal is gone.
 ///
@@ -66,20 +66,22 @@ pub async fn run(
     let (faults, mut fault) = mpsc::channel(16);
     MOUSE.store(app.options.mouse, Ordering::SeqCst);
     let _guard = Guard::enter(faults)?;
-    let screen = Terminal::new(CrosstermBackend::new(stdout())).wrap_err("the terminal's size cannot be read")?;
+    let screen = Terminal::new(SynchronizedBackend::new(stdout())).wrap_err("the terminal's size cannot be read")?;
     // Never dropped: it would show the cursor once more and, where the terminal is gone, panic over saying that it cannot.
     // The guard gives the terminal back.
     let mut screen = ManuallyDrop::new(screen);
     let size = screen.size()?;
     app.resize(size.width, size.height);
     app.update(Message::Tick, now());
-    let mut spots = present(&mut screen, &mut app, false)?;
+    let (mut spots, _) = present(&mut screen, &mut app, false)?;
 
     let mut keys = Some(Events::new(EventStream::new()));
     let mut signals = Signals::new()?;
     let mut ticks = interval(Duration::from_secs(1));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let mut drawn = Instant::now();
+    // The last frame that changed anything.
+    let mut changed = drawn;
     let mut rest = FRAME;
     let mut dirty = false;
     let mut open = true;
@@ -165,10 +167,19 @@ pub async fn run(
         dirty |= app.take_dirty();
         if dirty && (at_once || drawn.elapsed() >= rest) {
             let begun = Instant::now();
-            let shortest = if begun.duration_since(drawn) > QUIET { FRAME } else { STEADY_FRAME };
-            spots = present(&mut screen, &mut app, anew)?;
+            let wrote;
+            (spots, wrote) = present(&mut screen, &mut app, anew)?;
             drawn = Instant::now();
-            rest = drawn.duration_since(begun).clamp(shortest, SLOW_FRAME);
+            let took = drawn.duration_since(begun);
+            rest = match wrote {
+                true if begun.duration_since(changed) > QUIET => took.clamp(FRAME, SLOW_FRAME),
+                true => took.clamp(STEADY_FRAME, SLOW_FRAME),
+                // What is not on the screen may change as often as it likes, for a quarter of a processor at most.
+                false => (took * 3).clamp(UNSEEN_FRAME, SLOW_FRAME),
+            };
+            if wrote {
+                changed = drawn;
+            }
             dirty = false;
             anew = false;
         }
@@ -269,18 +280,19 @@ fn copy(text: String, app: &mut App, copied: &mpsc::Sender<Said>) -> color_eyre:
     Ok(())
 }
 
-fn present(screen: &mut Screen, app: &mut App, anew: bool) -> color_eyre::Result<Spots> {
+/// Draws a frame; what lies where in it, and whether it changed anything.
+fn present(screen: &mut Screen, app: &mut App, anew: bool) -> color_eyre::Result<(Spots, bool)> {
     let size = screen.size()?;
     super::settle(app, Rect::new(0, 0, size.width, size.height));
-    queue!(stdout(), BeginSynchronizedUpdate)?;
     if anew {
+        screen.backend_mut().forget();
         // Not `clear`: that asks the terminal for its cursor, and the answer would come as keys.
         screen.resize(Rect::new(0, 0, size.width, size.height))?;
     }
     let mut spots = Spots::default();
     let drawn = screen.draw(|frame| super::draw_noting(app, frame, &mut spots)).map(|_| spots);
-    execute!(stdout(), EndSynchronizedUpdate)?;
-    drawn.wrap_err("the terminal cannot be written to")
+    let wrote = screen.backend_mut().end_frame()?;
+    Ok((drawn.wrap_err("the terminal cannot be written to")?, wrote))
 }
 
 enum Asked {
@@ -333,6 +345,7 @@ fn suspend(screen: &mut Screen) -> color_eyre::Result<()> {
     // Without unsafe code a process can stop itself only by asking another one.
     let _ = std::process::Command::new("kill").args(["-STOP", &std::process::id().to_string()]).status();
     enter()?;
+    screen.backend_mut().forget();
     let size = screen.size()?;
     screen.resize(Rect::new(0, 0, size.width, size.height))?;
     Ok(())

@@ -37,6 +37,7 @@ pub mod screenshots;
 mod search_highlight;
 mod shell_attach;
 mod svg;
+mod synchronized_backend;
 mod table;
 mod terminal_too_small;
 pub mod text;

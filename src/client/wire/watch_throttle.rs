@@ -15,7 +15,7 @@ use crate::fleet::{Keyed, ObjectKey, WatchEvent};
 /// Time between two changes of one object that are told, on the long run.
 pub(in crate::client) const FRAME: Duration = Duration::from_millis(100);
 /// So many changes of one object are told at once before it has to wait: a pod that starts changes several times together.
-const BURST: u32 = 4;
+const BURST: u32 = 8;
 /// Most lines of a watch that are read in one frame.
 const LINES: usize = 200;
 /// Most changes of one frame that are told at once, each of another object.
@@ -135,13 +135,13 @@ mod tests {
         for number in 1..=BURST {
             assert!(at_once(&mut frames, set(number, "a"), start), "{number}");
         }
-        for number in 5..9 {
+        for number in 101..=104 {
             assert!(!at_once(&mut frames, set(number, "a"), start), "{number}");
         }
         assert!(at_once(&mut frames, set(1, "b"), start), "another one waits for nobody");
         assert_eq!(frames.due(), Some(start + FRAME));
         let now = start + FRAME;
-        assert_eq!(numbers(frames.flush(now)), [Some(8)]);
+        assert_eq!(numbers(frames.flush(now)), [Some(104)]);
         assert!(frames.due().is_some(), "it was told just now");
         assert!(!at_once(&mut frames, set(9, "a"), now), "it goes on changing");
         assert!(!at_once(&mut frames, WatchEvent::Gone(Thing(0, "a").key()), now));
