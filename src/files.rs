@@ -42,6 +42,10 @@ pub(crate) fn io_words(error: &io::Error) -> String {
         io::ErrorKind::AddrInUse => "another process listens there already",
         io::ErrorKind::AddrNotAvailable => "this machine has no such address",
         io::ErrorKind::ReadOnlyFilesystem => "its file system is read-only",
+        io::ErrorKind::ConnectionRefused => "nothing listens there",
+        io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted => "the connection was cut",
+        io::ErrorKind::BrokenPipe => "nobody reads it any more",
+        io::ErrorKind::TimedOut => "no answer came in time",
         _ => "",
     };
     if !known.is_empty() {

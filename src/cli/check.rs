@@ -219,7 +219,7 @@ async fn hand_to(command: &str, document: &str) {
         .spawn();
     let mut child = match started {
         Ok(child) => child,
-        Err(why) => return complain(&format!("--on-change could not be started: {why}")),
+        Err(why) => return complain(&format!("--on-change could not be started: {}", files::io_words(&why))),
     };
     let handed = async {
         if let Some(mut input) = child.stdin.take() {
@@ -231,7 +231,7 @@ async fn hand_to(command: &str, document: &str) {
     match tokio::time::timeout(Duration::from_secs(HANDED_S), handed).await {
         Ok(Ok(status)) if status.success() => {}
         Ok(Ok(status)) => complain(&format!("--on-change ended with {status}")),
-        Ok(Err(why)) => complain(&format!("--on-change: {why}")),
+        Ok(Err(why)) => complain(&format!("--on-change: {}", files::io_words(&why))),
         Err(_) => complain(&format!("--on-change took longer than {HANDED_S} s and was ended")),
     }
 }
@@ -274,6 +274,9 @@ fn standard_input() -> Result<String, String> {
             Err(format!("standard input gives more than {LONGEST} bytes, so it is not judged"))
         }
         Ok(_) => Ok(text),
-        Err(error) => Err(format!("standard input cannot be read: {error}")),
+        Err(error) if error.kind() == std::io::ErrorKind::InvalidData => {
+            Err("standard input is no UTF-8 text, so it is not judged; is it compressed?".to_owned())
+        }
+        Err(error) => Err(format!("standard input cannot be read: {}", files::io_words(&error))),
     }
 }

@@ -44,7 +44,8 @@ pub async fn to_tmux(text: String) -> Said {
 }
 
 async fn load(arguments: &[&str], text: &str) -> Result<(), String> {
-    let cannot = |error: std::io::Error| error.to_string();
+    // No number of the operating system's.
+    let cannot = |error: std::io::Error| error.kind().to_string();
     let mut command = Command::new("tmux");
     command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
     let mut child = command.spawn().map_err(cannot)?;
@@ -68,7 +69,7 @@ async fn load(arguments: &[&str], text: &str) -> Result<(), String> {
     };
     match tokio::time::timeout(TMUX_LONGEST, all).await {
         Err(_) => Err(format!("no answer within {} s", TMUX_LONGEST.as_secs())),
-        Ok((Err(error), _)) => Err(error.to_string()),
+        Ok((Err(error), _)) => Err(cannot(error)),
         Ok((Ok(status), _)) if status.success() => Ok(()),
         Ok((Ok(status), said)) => {
             let said = String::from_utf8_lossy(&said);

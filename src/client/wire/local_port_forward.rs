@@ -22,6 +22,7 @@ use crate::client::wire::permit::HandPermit;
 use crate::client::wire::read_only_gate::Mark;
 use crate::client::wire::tunnel::said_by_the_node;
 use crate::client::wire::websocket_channels::Owned;
+use crate::files::io_words;
 use crate::fleet::ObjectRef;
 use crate::fleet::port_forward::{ForwardNews, Traffic};
 
@@ -62,10 +63,10 @@ pub async fn listen(
     let link = Arc::clone(links.need(&pod.context)?);
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, here.unwrap_or(0))).await;
     let listener = listener.map_err(|error| match here {
-        Some(here) => format!("port {here} of this machine: {error}"),
-        None => format!("no port on this machine: {error}"),
+        Some(here) => format!("port {here} of this machine: {}", io_words(&error)),
+        None => format!("no port on this machine: {}", io_words(&error)),
     })?;
-    let local = listener.local_addr().map_err(|error| format!("no port on this machine: {error}"))?;
+    let local = listener.local_addr().map_err(|error| format!("no port on this machine: {}", io_words(&error)))?;
     let open = Open {
         link,
         pod: pod.clone(),
@@ -108,7 +109,7 @@ async fn serve(listener: TcpListener, open: Open, news: mpsc::Sender<ForwardNews
                 }
                 // Too many open files, for one: what is open goes on, and the next try is later.
                 Err(error) => {
-                    open.note(|traffic| traffic.trouble = Some(format!("no connection taken: {error}")));
+                    open.note(|traffic| traffic.trouble = Some(format!("no connection taken: {}", io_words(&error))));
                     tokio::time::sleep(TOLD_EVERY).await;
                 }
             },

@@ -19,6 +19,7 @@ use crate::client::wire::request_error::{RequestError, RequestErrorKind};
 use crate::client::wire::tls_errors;
 use crate::client::wire::tunnel::{PD_PORT, Tunnel, doubted, said_by_the_node};
 use crate::client::wire::websocket_channels::{Fault, Owned, port_stream};
+use crate::files::io_words;
 use crate::fleet::ObjectKey;
 use crate::fleet::pd::{NoAnswer, PdWay};
 
@@ -122,7 +123,7 @@ async fn over(pod: &ObjectKey, tls: Option<&PdTls>, way: &Way<'_>) -> Result<Tun
                     None if error.kind() == std::io::ErrorKind::UnexpectedEof => {
                         "it closed the connection at the first word: it may run without TLS".to_owned()
                     }
-                    None => error.to_string(),
+                    None => io_words(&error),
                 };
                 let sentence = format!("TLS with pod {pod} as {name} failed: {}", plain(&why));
                 first.get_or_insert_with(|| NoAnswer {
