@@ -40,6 +40,7 @@ pub mod overview_matrix;
 pub mod palette;
 pub mod palette_run_command;
 pub mod port_forwards;
+mod problem_counts;
 mod prompt;
 pub mod region_counts_refresh;
 mod restart_impact;

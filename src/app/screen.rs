@@ -10,9 +10,9 @@ use tui_input::Input;
 use super::keymap::Scope;
 use super::message::Effect;
 use super::search::{Hit, Seek};
+use super::sorting::Order;
 use super::status_level::Level;
 use super::views::View;
-use super::visible_rows::Order;
 use super::{App, clipboard_items, port_forwards, run_choices};
 use crate::fleet::ObjectRef;
 

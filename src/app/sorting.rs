@@ -1,12 +1,20 @@
-//! By which column a list is ordered: chosen from a list of columns or by a click on a heading, and turned round.
+//! By which column a list is ordered, chosen from a list of columns or by a click on a heading, and turned round; and how its rows
+//! are put in that order.
 //!
-//! The overview is no table: its instances stay below their component, in their order or with the worst first. Not here: how
-//! rows are put in order ([`super::visible_rows`]), the sign in the heading (`console::table`).
+//! The overview is no table: its instances stay below their component, in their order or with the worst first. Not here: when
+//! the rows in front are put in order ([`super::visible_rows`]), the sign in the heading (`console::table`).
 
 use super::port_forwards::{Pick, Picked};
 use super::status_level::Level;
-use super::visible_rows::{Order, Row};
+use super::views::{Item, Row};
 use super::{App, Dialog, View};
+
+/// By which column a view is ordered, and whether the other way round than that column begins.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Order {
+    pub column: usize,
+    pub reversed: bool,
+}
 
 /// What the overview is ordered by, within each component.
 const OF_INSTANCES: [&str; 2] = ["INSTANCE", "STATE"];
@@ -80,4 +88,33 @@ impl App {
 pub fn descends(rows: &[Row], order: Order) -> bool {
     let numbers = rows.iter().any(|row| row.cells.get(order.column).is_some_and(|cell| cell.number.is_some()));
     numbers != order.reversed
+}
+
+/// Instances stay below their component: in their order (column 0), or the worst first.
+pub(super) fn sort_instances(rows: &mut [Row], order: Order) {
+    let component = |row: &Row| match &row.item {
+        Item::Instance(instance) => Some(instance.component),
+        _ => None,
+    };
+    for part in rows.chunk_by_mut(|one, other| component(one) == component(other)) {
+        if order.column > 0 {
+            part.sort_by_key(|row| std::cmp::Reverse(row.level));
+        }
+        if order.reversed {
+            part.reverse();
+        }
+    }
+}
+
+/// Numbers begin with the greatest, words with A. Rows that are equal keep their order.
+pub(super) fn sort(rows: &mut [Row], order: Order) {
+    let cell = |row: &Row| {
+        let cell = row.cells.get(order.column);
+        (cell.and_then(|cell| cell.number), cell.map(|cell| cell.text().to_lowercase()).unwrap_or_default())
+    };
+    rows.sort_by(|one, other| {
+        let ((number, text), (other_number, other_text)) = (cell(one), cell(other));
+        let so = other_number.cmp(&number).then_with(|| text.cmp(&other_text));
+        if order.reversed { so.reverse() } else { so }
+    });
 }

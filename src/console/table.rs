@@ -17,9 +17,9 @@ use super::text::{cut, cut_middle, span, width, wrap};
 use super::theme::{Role, Theme};
 use crate::app::App;
 use crate::app::message::Pointed;
-use crate::app::sorting::descends;
+use crate::app::sorting::{Order, descends};
 use crate::app::views::{Cell, Column, Mark, Part, Tone};
-use crate::app::visible_rows::{Order, Row};
+use crate::app::visible_rows::Row;
 
 /// From this width on, columns that are for wide tables only are shown where they fit.
 const ROOMY: u16 = 168;

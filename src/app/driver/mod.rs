@@ -5,7 +5,8 @@
 //!
 //! Neighbours: [`run_loop`] and [`run_loop_io`] (the loop and what it touches the world with), [`acquire_lease`] and [`run_journal`] (the
 //! lease, the journal in both places), [`resume`] and [`take_over`] (a run of this machine, of somebody else), [`run_end`]
-//! (how it ended, in words), [`stall_detection`] (how long nothing has moved), [`approve`] and [`approval_audit`] (the second person),
+//! (how it ended, in words), [`stall_detection`] (how long nothing has moved), [`poll_backoff`] and [`stop_grace`] (how long it
+//! sleeps between two looks, how long a wish to stop waits), [`approve`] and [`approval_audit`] (the second person),
 //! [`local_runs`] and [`journal_reconcile`] (runs read back, here and there), [`open_runs`] (what is half done), [`console_session`] (the
 //! console's effects), [`job_submit`] and [`job_pod`] (a run that a Kubernetes Job drives: who submits it, what its pod does), [`run_notifications`] (what people elsewhere are told of a run), [`save_to_file`] (what a person keeps of a screen), [`runbook_catalog`] (the runbooks at hand).
 
@@ -25,6 +26,7 @@ pub mod local_runs;
 mod logs_and_events;
 pub mod open_runs;
 mod planning;
+mod poll_backoff;
 mod port_forwards;
 mod resume;
 mod run_end;
@@ -37,6 +39,7 @@ mod runs_polling;
 mod save_to_file;
 pub mod shells;
 mod stall_detection;
+mod stop_grace;
 mod take_over;
 
 use std::collections::BTreeMap;
@@ -71,7 +74,7 @@ use crate::runbook::run::open_run_status::{Drives, Standing, last_driver};
 use crate::runbook::run::record::{Choice, Event};
 use local_runs::replay;
 use runbook_catalog::{Lang, RunbookCatalog};
-use stall_detection::Haste;
+use stop_grace::Haste;
 
 /// Longest wait for a face to take a message.
 const FACE_WAIT: Duration = Duration::from_secs(2);

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use super::stall_detection::Haste;
+use super::stop_grace::Haste;
 
 use crate::client::journal::{Journal, LedgerError};
 use crate::client::share::lease::{Lease, Lost};

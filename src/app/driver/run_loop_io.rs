@@ -8,9 +8,10 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use tokio::sync::watch;
 
+use super::poll_backoff::Quiet;
 use super::run_journal::{RunJournal, Unwritten};
 use super::run_loop::{Hands, Taken};
-use super::stall_detection::{Haste, Quiet};
+use super::stop_grace::Haste;
 use super::{Driver, GateAnswer, RunChannels, approve, ask, now, tell};
 use crate::app::message::RunMessage;
 use crate::client::kube::snapshot::Depth;

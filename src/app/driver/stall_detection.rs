@@ -1,13 +1,13 @@
-//! How long nothing has moved while a run waits, what is said about it, and how a person's wish to stop cuts it short.
+//! How long nothing has moved while a run waits, and what is said about it.
 //!
 //! Not here: what is waited for and how long it may take (`runbook::run::wait_conditions`), what the signs of a stand-still are
-//! (`runbook::run::stall_signs`).
+//! (`runbook::run::stall_signs`), how long a run sleeps until its next look ([`super::poll_backoff`]), how a person's wish to stop
+//! cuts it short ([`super::stop_grace`]).
 
 use std::collections::BTreeSet;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::sync::watch;
 
 use super::Driver;
 use crate::fleet::closer_look::{Extra, Extras};
@@ -19,12 +19,6 @@ use crate::runbook::run::stall_signs;
 const STILL: Duration = Duration::from_secs(120);
 /// Sentences that are kept to tell what is new from what only comes again.
 const MOST: usize = 2000;
-/// From a wish to stop until what is under way is not waited for any more, and until the run has to be left.
-const GRACE: Duration = Duration::from_millis(1000);
-const LEAVE: Duration = Duration::from_millis(2000);
-/// What one answer of a cluster may take at least then, and at most while nobody wants to stop.
-const MOMENT: Duration = Duration::from_millis(150);
-const PATIENCE: Duration = Duration::from_secs(40);
 
 /// The clocks of one step's waiting, which nobody can set. Only a sentence that was not said before is movement: a pod
 /// that crashes and comes back, and crashes, moves nothing.
@@ -63,34 +57,6 @@ pub(super) struct Still {
     pub since: Timestamp,
     /// It lasts long enough to be said, and longer than when it was said last.
     pub to_be_said: bool,
-}
-
-/// How long a run sleeps while nothing moves. What it waits for wakes it; PD tells nobody of what it does, so that it is
-/// looked at all the same, and less and less often.
-#[derive(Debug, Default)]
-pub(super) struct Quiet(u32);
-
-/// So many times the usual time is slept first.
-const USUAL: u32 = 2;
-/// Longest time between two looks of a run that waits.
-const LONGEST: Duration = Duration::from_secs(10);
-
-impl Quiet {
-    /// `usual`: between two looks where nothing wakes anybody.
-    pub fn longest(&self, usual: Duration, hears: bool) -> Duration {
-        match hears {
-            true => (usual * 2u32.pow(self.0.saturating_sub(USUAL).min(8))).min(LONGEST.max(usual)),
-            false => usual,
-        }
-    }
-
-    pub fn passed(&mut self) {
-        self.0 = self.0.saturating_add(1);
-    }
-
-    pub fn moved(&mut self) {
-        self.0 = 0;
-    }
 }
 
 /// Tests shorten it.
@@ -168,53 +134,6 @@ fn span(lasts: Duration) -> String {
     }
 }
 
-/// A person's wish to stop, and how long what is under way may still take after it.
-pub(super) struct Haste {
-    stop: watch::Receiver<bool>,
-    since: Option<Instant>,
-}
-
-impl Haste {
-    pub fn new(stop: watch::Receiver<bool>) -> Self {
-        Self { stop, since: None }
-    }
-
-    pub fn is_over(&mut self) -> bool {
-        if *self.stop.borrow() {
-            self.since.get_or_insert_with(Instant::now);
-        }
-        self.since.is_some_and(|since| since.elapsed() >= GRACE)
-    }
-
-    /// Waits for something, but not much longer than a person wants to.
-    pub async fn bound<T>(&mut self, what: impl Future<Output = T>) -> Option<T> {
-        tokio::select! {
-            biased;
-            done = what => Some(done),
-            () = self.over(GRACE, Duration::ZERO) => None,
-        }
-    }
-
-    /// The same of what belongs to leaving: the journal's copy in the cluster, the lease. The file has everything.
-    pub async fn leaving<T>(&mut self, what: impl Future<Output = T>) -> Option<T> {
-        tokio::select! {
-            biased;
-            done = what => Some(done),
-            () = self.over(LEAVE, MOMENT) => None,
-            () = tokio::time::sleep(PATIENCE) => None,
-        }
-    }
-
-    async fn over(&mut self, grace: Duration, least: Duration) {
-        if self.stop.wait_for(|stop| *stop).await.is_err() {
-            // Nobody is there who could want to stop.
-            std::future::pending::<()>().await;
-        }
-        let since = *self.since.get_or_insert_with(Instant::now);
-        tokio::time::sleep(grace.saturating_sub(since.elapsed()).max(least)).await;
-    }
-}
-
 impl Driver {
     /// What can be read about a stand-still, as far as the rights allow: one piece of a sentence, empty where nothing
     /// is found.
@@ -268,22 +187,6 @@ mod tests {
         assert_eq!(note(About::Connection, "a refuses", 200).lasts.as_secs(), 0, "a new one begins anew");
         assert_eq!(note(About::Connection, "a refuses", 230).since, at(200));
         assert_eq!(note(About::Invariant, "paused", 240).lasts.as_secs(), 0);
-    }
-
-    #[test]
-    fn whoever_is_woken_sleeps_longer_each_time_that_nothing_moved() {
-        let usual = Duration::from_secs(2);
-        let mut quiet = Quiet::default();
-        let mut slept = |hears| {
-            let longest = quiet.longest(usual, hears).as_secs();
-            quiet.passed();
-            longest
-        };
-        assert_eq!([slept(true), slept(true), slept(true), slept(true), slept(true), slept(true)], [2, 2, 2, 4, 8, 10]);
-        // One that hears nothing looks as often as ever.
-        assert_eq!([slept(false), slept(false)], [2, 2]);
-        quiet.moved();
-        assert_eq!(quiet.longest(usual, true), usual);
     }
 
     #[test]
