@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::client::kube::list_pagination::{self, MANY};
 use crate::client::wire::link::Link;
 use crate::client::wire::request_error::{RequestError, RequestErrorKind};
-use crate::client::write::ManagedKind;
+use crate::client::write::store_object::ManagedKind;
 use crate::client::{encode, plain};
 use crate::fleet::workload::Pod;
 

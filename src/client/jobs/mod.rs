@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use self::manifest::Manifests;
 use crate::client::wire::link::Link;
 use crate::client::wire::permit::WritePermit;
-use crate::client::write::{ManagedKind, NotStored, rehearse_store, store};
+use crate::client::write::store_object::{ManagedKind, NotStored, rehearse_store, store};
 
 /// What the server would say to both objects; nothing is stored. `Err`: one sentence.
 pub async fn rehearse(link: &Link, permit: &WritePermit, manifests: &Manifests) -> Result<(), String> {

@@ -18,7 +18,7 @@ use crate::client::share::lease::RUN;
 use crate::client::wire::link::Link;
 use crate::client::wire::permit::WritePermit;
 use crate::client::wire::request_error::{RequestError, RequestErrorKind};
-use crate::client::write::{ManagedKind, NotStored, rehearse_store, store};
+use crate::client::write::store_object::{ManagedKind, NotStored, rehearse_store, store};
 use crate::client::{encode, plain};
 use crate::fleet::kubectl_quoting::kubectl_in;
 use crate::runbook::plan::required_rights::APPROVALS_POLICY as POLICY;

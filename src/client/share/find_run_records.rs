@@ -17,7 +17,7 @@ use crate::client::share::run_record_configmaps::{
 };
 use crate::client::wire::link::{Link, Links};
 use crate::client::wire::request_error::{RequestError, RequestErrorKind};
-use crate::client::write::ManagedKind;
+use crate::client::write::store_object::ManagedKind;
 use crate::client::{encode, plain};
 use crate::pluralize::counted;
 

@@ -30,7 +30,7 @@ pub use crate::client::wire::permit::Lost;
 use crate::client::wire::permit::WritePermit;
 use crate::client::wire::suspend_aware_clock::{Clock, Moment};
 use crate::client::wire::user_agent;
-use crate::client::write::{ManagedKind, NotStored, store};
+use crate::client::write::store_object::{ManagedKind, NotStored, store};
 
 /// Annotations of our leases and run records.
 pub(in crate::client) const RUN: &str = "tidepilot/run";

@@ -13,7 +13,7 @@ use crate::client::kube::list_pagination::{self, MANY};
 use crate::client::plain;
 use crate::client::share::lease::object::{database_of, holder, holder_identity};
 use crate::client::wire::link::Links;
-use crate::client::write::ManagedKind;
+use crate::client::write::store_object::ManagedKind;
 use crate::fleet::{Fleet, ObjectRef};
 use crate::pluralize::counted;
 

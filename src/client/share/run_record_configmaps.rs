@@ -17,7 +17,7 @@ use crate::client::share::lease::{HOST, Lost, RUN, USER};
 use crate::client::wire::link::{Link, Links};
 use crate::client::wire::permit::WritePermit;
 use crate::client::wire::request_error::{RequestError, RequestErrorKind};
-use crate::client::write::{ManagedKind, NotStored, rehearse_store, store};
+use crate::client::write::store_object::{ManagedKind, NotStored, rehearse_store, store};
 use crate::runbook::action_types::field_manager;
 
 /// A segment takes no further line once it would pass this; one line alone may be longer.

@@ -2,7 +2,7 @@
 //!
 //! The server checks each condition: a second object of one name is refused, a deletion names the uid. A Secret's
 //! values go from one cluster to the other through this file and nowhere else. Not here: TidbCluster patches
-//! ([`super`]); certificates ([`crate::client::write::certificate_secrets`]); how an object is looked at (`client::kube::objects`).
+//! ([`super::tidb_cluster_patch`]); our own leases, records and Jobs ([`super::store_object`]); certificates ([`crate::client::write::certificate_secrets`]); how an object is looked at (`client::kube::objects`).
 
 use serde_json::{Map, Value};
 

@@ -7,7 +7,7 @@ use crate::client::kube::identity::Identity;
 use crate::client::wire::lease_timing::LONGEST_S;
 use crate::client::wire::link::Link;
 use crate::client::wire::request_error::{RequestError, RequestErrorKind};
-use crate::client::write::ManagedKind;
+use crate::client::write::store_object::ManagedKind;
 use crate::client::{now, plain};
 
 /// What the name of every lease of ours begins with; the PD cluster id follows.

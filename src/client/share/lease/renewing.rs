@@ -10,7 +10,7 @@ use super::{Lost, Place, State, Timing};
 use crate::client::wire::link::{Link, Links};
 use crate::client::wire::permit::WritePermit;
 use crate::client::wire::suspend_aware_clock::Clock;
-use crate::client::write::{ManagedKind, store};
+use crate::client::write::store_object::{ManagedKind, store};
 
 /// One lease that we took.
 #[derive(Debug)]

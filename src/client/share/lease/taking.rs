@@ -12,7 +12,7 @@ use crate::client::wire::lease_timing::LONGEST_S;
 use crate::client::wire::link::Links;
 use crate::client::wire::permit::WritePermit;
 use crate::client::wire::request_error::{RequestError, RequestErrorKind};
-use crate::client::write::{ManagedKind, NotStored, store};
+use crate::client::write::store_object::{ManagedKind, NotStored, store};
 use crate::fleet::kubectl_quoting::{kubectl_in, quote};
 
 pub(super) fn sentence(not_stored: &NotStored) -> String {
