@@ -1,6 +1,7 @@
 //! `tidepilot diagnose [DATABASE]`: what interrupted work lies around, and what finishes or undoes it. Only reads.
 //!
-//! Exit 0: nothing; 2: something; 3: nothing found, but something could not be seen.
+//! Exit 0: nothing; 2: something; 3: nothing found, but something could not be seen. Not here: what counts as interrupted work
+//! ([`crate::fleet::interrupted_work`]), the text ([`crate::report::diagnose`]).
 
 use std::process::ExitCode;
 
@@ -73,7 +74,7 @@ pub async fn run(args: &DiagnoseArgs, connect: &Connect) -> color_eyre::Result<E
             for leftover in &mut found.leftovers {
                 leftover.remedy = leftover.remedy.reworded(connect.repeat(&leftover.remedy));
             }
-            print(&text(&found));
+            print(&report::diagnose::text(&found));
             for database in all.iter().filter(|database| found.databases.contains(&database.name)) {
                 for line in report::status_text::ways(database) {
                     print(&format!("{}: {}\n", plain(&database.name), plain(&line)));
@@ -143,21 +144,4 @@ async fn note_probes(links: &Links, fleet: &Fleet, found: &mut Diagnosis) {
         });
     }
     found.unseen.extend(unreadable.into_iter().map(|why| NotSeen::new(NotSeenKind::PodsUnread, [], why)));
-}
-
-fn text(found: &Diagnosis) -> String {
-    let mut out = format!("looked at: {}\n", found.databases.join(", "));
-    for leftover in &found.leftovers {
-        out.push_str(&format!("\nLEFT    {} [{}] {}\n", leftover.at, leftover.kind, plain(&leftover.sentence)));
-        for (number, line) in report::to_do(&leftover.remedy).iter().enumerate() {
-            out.push_str(&format!("        {} {line}\n", if number == 0 { "then:" } else { "     " }));
-        }
-    }
-    for unseen in &found.unseen {
-        out.push_str(&format!("\nUNSEEN  {}\n", plain(unseen)));
-    }
-    if found.leftovers.is_empty() && found.unseen.is_empty() {
-        out.push_str("no interrupted work was found\n");
-    }
-    out
 }

@@ -76,7 +76,7 @@ mod tests {
         let sources = [
             (Face::Check, include_str!("check.rs"), 7),
             (Face::Status, include_str!("status_text.rs"), 6),
-            (Face::Diagnose, include_str!("../cli/diagnose.rs"), 2),
+            (Face::Diagnose, include_str!("diagnose.rs"), 2),
         ];
         for (face, source, at_least) in sources {
             let explained = words(face);

@@ -6,6 +6,8 @@
 pub mod approval_audit;
 pub mod approval_request;
 pub mod check;
+pub mod coredns;
+pub mod diagnose;
 pub mod legend;
 pub mod markdown;
 pub mod metrics;
