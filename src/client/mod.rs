@@ -22,7 +22,7 @@ pub mod wire;
 pub mod write;
 
 pub use crate::client::kube::context_selection::{
-    ConnectError, ConnectOptions, Limits, PdAccess, PdTlsFiles, Target, targets, unknown_contexts,
+    ConnectError, ConnectOptions, PdAccess, PdTlsFiles, Target, targets, unknown_contexts,
 };
 pub use crate::client::kube::exec_plugin::end_all as end_credential_plugins;
 pub use crate::client::kube::snapshot::assemble;
@@ -31,6 +31,7 @@ pub use crate::client::wire::link::{Link, Links};
 pub use crate::client::wire::permit::{HandPermit, ProbePermit, WritePermit};
 pub use crate::client::wire::read_only_gate::Refused;
 pub use crate::client::wire::request_error::{RequestError, RequestErrorKind};
+pub use crate::client::wire::timeouts::Limits;
 
 use jiff::Timestamp;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};

@@ -2,18 +2,18 @@
 //!
 //! Gives [`Change`]s, so that a look and a watch feed the same [`Fleet::apply`]. A context that does not answer
 //! costs its own deadline and yields its own sentence; a right that is missing becomes a sentence, never an exit.
-//! Not here: keeping up afterwards ([`crate::client::kube::watch`]).
+//! Not here: keeping up afterwards ([`crate::client::kube::watch`]), what is believed from one look to the next, and for how long
+//! ([`crate::client::kube::snapshot_cache`]).
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures::future::join_all;
 
 use crate::client::kube::access_gaps::{Facts, Gaps};
 use crate::client::kube::pending_clusters_notice::Awaited;
 use crate::client::kube::resources::{self, Kind};
-use crate::client::kube::snapshot_cache::Stamp;
+use crate::client::kube::snapshot_cache::{FACTS_KEPT, SAID_KEPT, Stamp, VIEWS_KEPT};
 use crate::client::wire::deadline::Within;
 use crate::client::wire::link::{Link, Links};
 use crate::client::wire::request_error::{RequestError, RequestErrorKind};
@@ -36,13 +36,6 @@ pub enum Depth {
     /// for [`SAID_KEPT`] while objects move.
     Glance,
 }
-
-/// How long PD's answers are believed by whoever only asks whether there is anything to do.
-pub const VIEWS_KEPT: Duration = Duration::from_secs(6);
-/// The same while objects move, and whatever has become of PD's pods.
-pub const SAID_KEPT: Duration = Duration::from_secs(10);
-/// How long version, identity, operator and DNS of a cluster are believed by a look that nothing is sent on.
-pub const FACTS_KEPT: Duration = Duration::from_secs(15);
 
 impl Links {
     /// Looks at the named contexts (`None`: all of them). Bounded by `limits.look` and then `limits.pd`.

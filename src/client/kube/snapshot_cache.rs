@@ -1,4 +1,4 @@
-//! What a look keeps for the next one: what a cluster is, and what PD's pods answered.
+//! What a look keeps for the next one, and how long it is believed: what a cluster is, and what PD's pods answered.
 //!
 //! Only for looks on which nothing is sent ([`crate::client::kube::snapshot::Depth`] says which believe it). Times are those of the
 //! answers: a view that is kept grows old like any other, also while the machine sleeps.
@@ -14,6 +14,13 @@ use crate::fleet::pd::PdView;
 use crate::fleet::tidbcluster::Meta;
 use crate::fleet::workload::Pod;
 use crate::fleet::{Keyed as _, ObjectKey};
+
+/// How long PD's answers are believed by whoever only asks whether there is anything to do.
+pub const VIEWS_KEPT: Duration = Duration::from_secs(6);
+/// The same while objects move, and whatever has become of PD's pods.
+pub const SAID_KEPT: Duration = Duration::from_secs(10);
+/// How long version, identity, operator and DNS of a cluster are believed by a look that nothing is sent on.
+pub const FACTS_KEPT: Duration = Duration::from_secs(15);
 
 /// What was last learned about a cluster itself, and when.
 #[derive(Default)]

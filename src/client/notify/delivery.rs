@@ -1,7 +1,10 @@
-//! One delivery: an HTTP request or a command, bounded in time. What failed is said without the address and without what was
-//! answered: either may hold what is nobody's business.
+//! Delivers what waits for one receiver: how many bundles may wait, how often and with which pauses one is tried, and one try, an
+//! HTTP request or a command, bounded in time. What failed is said without the address and without what was answered: either
+//! may hold what is nobody's business.
 
 use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 #[cfg(unix)]
@@ -10,14 +13,72 @@ use process_wrap::tokio::{KillOnDrop, TokioCommandWrap};
 use reqwest::{Client, StatusCode, Url, header, redirect};
 use serde_json::Value;
 use tokio::io::AsyncWriteExt as _;
+use tokio::sync::{mpsc, oneshot};
 
+use super::Say;
 use super::notification::News;
 use super::payloads;
 use super::receiver::Receiver;
 use crate::client::kube::exec_plugin::Group;
 
+/// Bundles that wait for one receiver.
+pub const WAITING: usize = 64;
+/// Tries of one bundle, and the first pause between two; each further pause is twice as long.
+const TRIES: u32 = 5;
+const PAUSE: Duration = Duration::from_millis(250);
 /// Longest time of one try.
 const TRY: Duration = Duration::from_secs(10);
+
+/// What one receiver's task is to do.
+pub enum Order {
+    Tell(Vec<News>),
+    /// Answered when everything before it is delivered or given up.
+    End(oneshot::Sender<()>),
+}
+
+/// Says that something was not delivered, and why.
+pub fn lost(say: &Say, to: &str, why: &str) {
+    tracing::warn!(to, why, "notification not delivered");
+    say(&format!("warning: a notification could not be delivered to {to}: {why}"));
+}
+
+/// Delivers one after the other until nobody can order any more.
+pub async fn deliver(mut sender: Sender, mut queue: mpsc::Receiver<Order>, dropped: Arc<AtomicUsize>, say: Say) {
+    let to = sender.receiver().shown();
+    while let Some(order) = queue.recv().await {
+        match order {
+            Order::Tell(news) => match try_for_a_while(&mut sender, &news).await {
+                Ok(tries) => tracing::info!(to, tries, news = news.len(), "notified"),
+                Err(why) => lost(&say, &to, &why),
+            },
+            Order::End(done) => {
+                // Nobody listens where the grace is over.
+                let _ = done.send(());
+            }
+        }
+        match dropped.swap(0, Ordering::Relaxed) {
+            0 => {}
+            count => lost(&say, &to, &format!("{count} found its queue full")),
+        }
+    }
+}
+
+/// Tries until it is taken; gives how many tries that took. `Err`: why the last one failed.
+async fn try_for_a_while(sender: &mut Sender, news: &[News]) -> Result<u32, String> {
+    let (mut pause, mut tries) = (PAUSE, 1);
+    loop {
+        match sender.send(news).await {
+            Ok(()) => return Ok(tries),
+            Err(failed) if failed.again && tries < TRIES => {
+                tokio::time::sleep(pause).await;
+                pause *= 2;
+                tries += 1;
+            }
+            Err(failed) if tries == 1 => return Err(failed.why),
+            Err(failed) => return Err(format!("{}, also when tried again", failed.why)),
+        }
+    }
+}
 
 /// Why it was not taken; the end of a sentence.
 #[derive(Debug)]

@@ -2,7 +2,7 @@
 //! receiver, a task of its own delivers them with bounded tries, and one line says what could not be delivered.
 //!
 //! Not here: what is worth telling (`app/driver/run_notifications.rs`, `cli/notify.rs`). Neighbours: [`notification`] (what is told),
-//! [`receiver`] (to whom), [`payloads`] (in which form), [`delivery`] (one try).
+//! [`receiver`] (to whom), [`payloads`] (in which form), [`delivery`] (how often and with which pauses it is tried, and one try).
 
 mod delivery;
 pub mod notification;
@@ -15,26 +15,15 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
-use delivery::Sender;
+use delivery::{Order, Sender, WAITING, deliver, lost};
 use notification::News;
 use receiver::Receiver;
 
-/// Bundles that wait for one receiver.
-const WAITING: usize = 64;
-/// Tries of one bundle, and the first pause between two; each further pause is twice as long.
-const TRIES: u32 = 5;
-const PAUSE: Duration = Duration::from_millis(250);
 /// How long the end of a process waits for what is on its way.
 pub const GRACE: Duration = Duration::from_secs(5);
 
 /// Says one line.
 pub type Say = Arc<dyn Fn(&str) + Send + Sync>;
-
-enum Order {
-    Tell(Vec<News>),
-    /// Answered when everything before it is delivered or given up.
-    End(oneshot::Sender<()>),
-}
 
 struct Line {
     receiver: Receiver,
@@ -98,48 +87,5 @@ impl Notifier {
             }
         });
         futures::future::join_all(waiting).await;
-    }
-}
-
-fn lost(say: &Say, to: &str, why: &str) {
-    tracing::warn!(to, why, "notification not delivered");
-    say(&format!("warning: a notification could not be delivered to {to}: {why}"));
-}
-
-/// Delivers one after the other until nobody can order any more.
-async fn deliver(mut sender: Sender, mut queue: mpsc::Receiver<Order>, dropped: Arc<AtomicUsize>, say: Say) {
-    let to = sender.receiver().shown();
-    while let Some(order) = queue.recv().await {
-        match order {
-            Order::Tell(news) => match try_for_a_while(&mut sender, &news).await {
-                Ok(tries) => tracing::info!(to, tries, news = news.len(), "notified"),
-                Err(why) => lost(&say, &to, &why),
-            },
-            Order::End(done) => {
-                // Nobody listens where the grace is over.
-                let _ = done.send(());
-            }
-        }
-        match dropped.swap(0, Ordering::Relaxed) {
-            0 => {}
-            count => lost(&say, &to, &format!("{count} found its queue full")),
-        }
-    }
-}
-
-/// Tries until it is taken; gives how many tries that took. `Err`: why the last one failed.
-async fn try_for_a_while(sender: &mut Sender, news: &[News]) -> Result<u32, String> {
-    let (mut pause, mut tries) = (PAUSE, 1);
-    loop {
-        match sender.send(news).await {
-            Ok(()) => return Ok(tries),
-            Err(failed) if failed.again && tries < TRIES => {
-                tokio::time::sleep(pause).await;
-                pause *= 2;
-                tries += 1;
-            }
-            Err(failed) if tries == 1 => return Err(failed.why),
-            Err(failed) => return Err(format!("{}, also when tried again", failed.why)),
-        }
     }
 }

@@ -1,4 +1,5 @@
 //! A limit of time as somebody configured it, and what is left of it: waiting uses the one, sentences name the other.
+//! Not here: which limits there are ([`crate::client::wire::timeouts`]).
 
 use std::fmt;
 use std::time::Duration;

@@ -3,7 +3,7 @@
 //! Others may take a lease once they have seen it unrenewed for its whole length, so from the *beginning* of the last
 //! renewal that succeeded on it is certainly ours for that length. A write therefore gets what is left of it less a
 //! margin, and nothing else: credential plugin, connecting, TLS handshake and the server's answer all have to fit in.
-//! Not here: taking and renewing ([`crate::client::share::lease`]).
+//! Not here: taking and renewing ([`crate::client::share::lease`]), how long a request may take ([`crate::client::wire::timeouts`]).
 
 use std::pin::Pin;
 use std::sync::Arc;

@@ -2,11 +2,12 @@
 //!
 //! The stack is ours (gate, base URI, token, impersonation, HTTP/1.1 with TCP_NODELAY) because kube's default one
 //! replays mutations, leaves Nagle on and runs exec plugins inline. Built when first needed, never on the UI's
-//! thread, and rebuilt when a credential expires or is not accepted. A write is repeated only where the server said that it took none (429). Not here: what is
-//! asked ([`crate::client::kube::snapshot`], [`crate::client::pd`], …) and what may leave ([`crate::client::wire::read_only_gate`]).
+//! thread, and rebuilt when a credential expires or is not accepted. Not here: what is
+//! asked ([`crate::client::kube::snapshot`], [`crate::client::pd`], …), what may leave ([`crate::client::wire::read_only_gate`]),
+//! how long it may take ([`crate::client::wire::timeouts`]) and what is sent again ([`crate::client::wire::retry`]).
 
 mod client_builder;
-mod streams;
+pub(in crate::client) mod streams;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -23,34 +24,29 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::Semaphore;
 
 use self::client_builder::with_bearer;
-use crate::client::kube::context_selection::{ConnectOptions, Limits, PdAccess, Target};
+use self::streams::STREAMS;
+use crate::client::kube::context_selection::{ConnectOptions, PdAccess, Target};
 use crate::client::kube::exec_plugin::Plugins;
 use crate::client::kube::kubeconfig::Entry;
 use crate::client::kube::snapshot_cache::{KeptFacts, KeptViews};
-use crate::client::kube::token_files::Proxy;
 use crate::client::plain;
 use crate::client::wire::deadline::seconds;
 use crate::client::wire::lease_timing::{Departure, TooLate, Until};
 use crate::client::wire::pd_tls::PdTls;
+use crate::client::wire::proxy::Proxy;
 use crate::client::wire::read_only_gate::{Mark, ReadOnly};
 use crate::client::wire::reply::Reply;
 use crate::client::wire::request_error::{RequestError, RequestErrorKind};
 use crate::client::wire::request_log::Call;
 use crate::client::wire::request_stats::Traffic;
-use crate::client::wire::retry::retry_after;
+use crate::client::wire::retry::{self, retry_after};
+use crate::client::wire::timeouts::Limits;
 use crate::client::wire::tunnel_pool::Slots;
 use crate::client::wire::unreachable_pods::Indirect;
 use crate::fleet::ObjectKey;
 
 /// Largest answer that is read: a page of 200 objects stays far below it.
 const ANSWER_LIMIT: usize = 48 * 1024 * 1024;
-
-/// Most streams to pods (port-forwards, programs) that one cluster keeps open at once; who comes later waits for his turn.
-pub(in crate::client) const STREAMS: usize = 80;
-/// Tunnels that nobody uses are kept only while so many more could be opened.
-const SPARE_STREAMS: usize = 8;
-/// Tunnels for reading PD that stay open from one look to the next.
-pub(in crate::client) const TUNNELS_KEPT: usize = STREAMS - SPARE_STREAMS;
 
 /// Every connection, by context. Cheap to clone.
 #[derive(Clone)]
@@ -281,31 +277,26 @@ impl Link {
             return Err(RequestError::unsent(RequestErrorKind::Refused, format!("{}: {TooLate}", self.server())));
         }
         let begun = tokio::time::Instant::now();
-        let reading = request.method() == http::Method::GET;
         let mut tries = 0;
         let reply = loop {
             tries += 1;
             let left = limit.saturating_sub(begun.elapsed());
             let writes = request.extensions().get::<Mark>() == Some(&Mark::Write) && !request.body().is_empty();
             let departure = writes.then(|| Departure::by(until.clone()));
-            let exchange = self.exchange(&built, again(&request), departure.clone());
+            let exchange = self.exchange(&built, retry::copied(&request), departure.clone());
             let reply = tokio::time::timeout(left, exchange).await;
             let reply = reply.unwrap_or_else(|_| Err(self.too_late(limit, true)));
             let reply = reply.map_err(|trouble| {
                 let kept = departure.is_some_and(|departure| departure.keep());
                 RequestError { sent: trouble.sent && !kept, ..trouble }
             })?;
-            // The server says when to come again; nobody else's time is spent on waiting longer.
-            match retry_after(&reply) {
-                Some(wait) if tries < 4 && wait < limit.saturating_sub(begun.elapsed()) => {
-                    self.traffic.busy();
-                    tokio::time::sleep(wait).await;
-                    // Of a 503 it is not known whether it was taken: whoever wrote looks, and only then sends it again.
-                    if reply.status != StatusCode::TOO_MANY_REQUESTS && !reading {
-                        break reply;
-                    }
-                }
-                Some(_) | None => break reply,
+            let Some(wait) = retry::wait_of_busy(&reply, tries, limit.saturating_sub(begun.elapsed())) else {
+                break reply;
+            };
+            self.traffic.busy();
+            tokio::time::sleep(wait).await;
+            if !retry::is_sent_again(request.method(), reply.status) {
+                break reply;
             }
         };
         if reply.status == StatusCode::UNAUTHORIZED {
@@ -346,8 +337,8 @@ impl Link {
     ) -> Result<(T, usize), RequestError> {
         let begun = tokio::time::Instant::now();
         match self.get_once(path).await {
-            Err(trouble) if begun.elapsed() < Duration::from_secs(1) && worth_asking_again(&trouble) => {
-                tokio::time::sleep(Duration::from_millis(200)).await;
+            Err(trouble) if retry::is_read_again(&trouble, begun.elapsed()) => {
+                tokio::time::sleep(retry::READ_AGAIN_AFTER).await;
                 self.get_once(path).await
             }
             other => other,
@@ -370,29 +361,6 @@ impl Link {
             let sentence = format!("{} sent something unexpected: {}", self.server(), plain(&error.to_string()));
             RequestError { kind: RequestErrorKind::Answered, ..RequestError::cut(sentence) }
         })
-    }
-
-    /// No stream is asked for until then: the server has said so to one of them.
-    fn rest(&self, wait: Option<Duration>) {
-        if let Some(wait) = wait {
-            *self.rests.lock().unwrap_or_else(PoisonError::into_inner) = Some(tokio::time::Instant::now() + wait);
-        }
-    }
-
-    fn rested(&self) -> Result<(), RequestError> {
-        let until = *self.rests.lock().unwrap_or_else(PoisonError::into_inner);
-        let wait = until.map(|until| until.saturating_duration_since(tokio::time::Instant::now()));
-        match wait.filter(|wait| !wait.is_zero()) {
-            None => Ok(()),
-            Some(wait) => {
-                let sentence =
-                    format!("{} is busy and wants no stream to a pod for {} s", self.server(), wait.as_secs() + 1);
-                Err(RequestError {
-                    retry_after: Some(wait),
-                    ..RequestError::unsent(RequestErrorKind::Answered, sentence)
-                })
-            }
-        }
     }
 
     /// An answer that is no success. Refused credentials name what may be behind them in the kubeconfig.
@@ -421,23 +389,5 @@ impl Link {
         }
         self.renewed.lock().unwrap_or_else(PoisonError::into_inner).wanted = true;
         *self.built.lock().await = None;
-    }
-}
-
-/// The same request once more, with its marks.
-fn again(request: &Request<Vec<u8>>) -> Request<Vec<u8>> {
-    let mut copy = Request::new(request.body().clone());
-    *copy.method_mut() = request.method().clone();
-    *copy.uri_mut() = request.uri().clone();
-    *copy.headers_mut() = request.headers().clone();
-    *copy.extensions_mut() = request.extensions().clone();
-    copy
-}
-
-fn worth_asking_again(trouble: &RequestError) -> bool {
-    match trouble.status {
-        None => trouble.kind == RequestErrorKind::Unreachable && trouble.sent,
-        // With a time to wait it was obeyed already.
-        Some(status) => matches!(status, 429 | 503) && trouble.retry_after.is_none(),
     }
 }

@@ -1,4 +1,5 @@
 //! The tunnels that are kept open for reading, one per pod; one to a pod that was made anew is dropped.
+//! Not here: how many there may be, and which gives way ([`crate::client::wire::link::streams`]).
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -1,7 +1,8 @@
 //! The one author of a context's connection: what the cluster is, and whether it still answers.
 //!
 //! Whatever is heard of a server (a line of a watch, a bookmark, PD's answer through it) proves that it lives; it is asked
-//! only when nothing was heard for `limits.heartbeat_every`, or when there is reason to doubt. Not here: what is said to people.
+//! only when nothing was heard for `limits.heartbeat_every`, or when there is reason to doubt. Not here: what is said to people, how long the limits are
+//! ([`crate::client::wire::timeouts`]), how long until a lost cluster is tried again ([`super::backoff`]).
 
 use std::sync::Arc;
 use std::time::Duration;

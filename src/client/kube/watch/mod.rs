@@ -3,7 +3,7 @@
 //! One task per context, restarted after a fault of its own, so that a dead, slow or hostile cluster changes nothing
 //! about another. Connection states have one author per context, the heartbeat; watches and PD polling go on
 //! beside it with their own backoff, from the first answer of the server on. Not here: what a change means
-//! ([`crate::fleet`]).
+//! ([`crate::fleet`]), how long until a lost cluster is tried again ([`backoff`]).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -24,11 +24,13 @@ use crate::fleet::tidbcluster::TidbCluster;
 use crate::fleet::workload::{Pod, StatefulSet};
 use crate::fleet::{Change, Freshness, Keyed, ObjectKey, WatchEvent, What};
 
+mod backoff;
 mod heartbeat;
 mod pd_poll;
 mod pd_poll_schedule;
 mod watch_stream;
 
+use backoff::{AFTER_FAULT, AFTER_FORBIDDEN, AFTER_MISSING, Backoff, LASTED, REOPEN_AFTER, REOPENINGS};
 use heartbeat::heartbeat;
 use pd_poll::poll_pd;
 use pd_poll_schedule::{Group, group_of};
@@ -80,7 +82,7 @@ async fn supervise(context: Context, said: bool) {
                 if sender.send(change(link, lost)).await.is_err() {
                     return;
                 }
-                tokio::time::sleep(Duration::from_secs(5)).await;
+                tokio::time::sleep(AFTER_FAULT).await;
             }
             _ => return,
         }
@@ -123,25 +125,6 @@ impl Context {
                 tokio::time::sleep(time).await;
             }
         }
-    }
-}
-
-/// A watch that went on for this long was no fault.
-const LASTED: Duration = Duration::from_secs(20);
-
-/// 1 s to 30 s, doubling, with some disorder so that many contexts do not come back at once.
-#[derive(Default)]
-struct Backoff(u32);
-
-impl Backoff {
-    fn next(&mut self) -> Duration {
-        let base = Duration::from_secs(1 << self.0.min(5)).min(Duration::from_secs(30));
-        self.0 += 1;
-        base.mul_f64(rand::random_range(0.8..1.2))
-    }
-
-    fn reset(&mut self) {
-        self.0 = 0;
     }
 }
 
@@ -361,9 +344,9 @@ async fn follow<K: Followed>(mut context: Context, shared: &Shared) -> Result<()
             Err(trouble) if trouble.kind == RequestErrorKind::Missing => {
                 was_missing = true;
                 tell::<K>(&context, shared, K::all(Vec::new())).await?;
-                context.pause(Duration::from_secs(15)).await;
+                context.pause(AFTER_MISSING).await;
             }
-            Err(trouble) if trouble.kind == RequestErrorKind::Forbidden => context.pause(Duration::from_secs(30)).await,
+            Err(trouble) if trouble.kind == RequestErrorKind::Forbidden => context.pause(AFTER_FORBIDDEN).await,
             Err(trouble) => asked = trouble.retry_after,
         }
         context.pause(backoff.next().max(asked.unwrap_or_default())).await;
@@ -400,13 +383,13 @@ async fn follow_from<K: Followed>(
                 failures += 1;
                 // Whoever watches is the first to notice that a server is gone.
                 state(shared).doubt.notify_one();
-                if trouble.kind != RequestErrorKind::Unreachable || failures >= 3 {
+                if trouble.kind != RequestErrorKind::Unreachable || failures >= REOPENINGS {
                     return Ok(Some(trouble));
                 }
-                tokio::time::sleep(Duration::from_secs(1)).await;
+                tokio::time::sleep(REOPEN_AFTER).await;
             }
             // The usual end after its time. A server that ends every watch at once is not to be hammered.
-            None if opened.elapsed() < Duration::from_secs(1) => tokio::time::sleep(Duration::from_secs(1)).await,
+            None if opened.elapsed() < REOPEN_AFTER => tokio::time::sleep(REOPEN_AFTER).await,
             None => {}
         }
     }

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use crate::client::kube::watch::State;
 use crate::client::pd;
 use crate::client::pd::unchanged_check::{Depth, Light};
-use crate::client::wire::link::{STREAMS, TUNNELS_KEPT};
+use crate::client::wire::link::streams::{STREAMS, TUNNELS_KEPT};
 use crate::fleet::pd::{PdAnswer, PdView};
 use crate::fleet::tidbcluster::TidbCluster;
 use crate::fleet::workload::Pod;

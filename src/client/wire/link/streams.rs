@@ -1,8 +1,8 @@
-//! What stays open over a link: watches, followed logs, and sockets into pods; so many at a time.
+//! What stays open over a link: watches, followed logs, and sockets into pods; so many at a time, and none while the server
+//! wants none. Not here: which pod's tunnel is kept ([`crate::client::wire::tunnel_pool`]).
 
 use super::client_builder::with_bearer;
-use super::{ANSWER_LIMIT, SPARE_STREAMS, STREAMS};
-use super::{Built, Link};
+use super::{ANSWER_LIMIT, Built, Link};
 use crate::client::plain;
 use crate::client::wire::deadline::Within;
 use crate::client::wire::read_only_gate::Mark;
@@ -15,10 +15,16 @@ use crate::client::wire::websocket_upgrade::{self, Socket};
 use http::{Request, StatusCode};
 use http_body_util::{BodyExt as _, Limited};
 use kube::client::Body;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 use tokio::sync::OwnedSemaphorePermit;
 
+/// Most streams to pods (port-forwards, programs) that one cluster keeps open at once; who comes later waits for his turn.
+pub(in crate::client) const STREAMS: usize = 80;
+/// Tunnels that nobody uses are kept only while so many more could be opened.
+const SPARE_STREAMS: usize = 8;
+/// Tunnels for reading PD that stay open from one look to the next.
+pub(in crate::client) const TUNNELS_KEPT: usize = STREAMS - SPARE_STREAMS;
 /// Between two uses of a tunnel that is used often, in rounds of PD; at rest the others have twenty.
 const OFTEN: u32 = 10;
 
@@ -99,6 +105,29 @@ impl Link {
         let upgraded =
             upgraded.map_err(|_| self.too_late(within.of(), true))?.map_err(|error| odd(error.to_string()))?;
         Ok(Socket { stream: websocket_upgrade::stream(upgraded).await, place })
+    }
+
+    /// No stream is asked for until then: the server has said so to one of them.
+    fn rest(&self, wait: Option<Duration>) {
+        if let Some(wait) = wait {
+            *self.rests.lock().unwrap_or_else(PoisonError::into_inner) = Some(tokio::time::Instant::now() + wait);
+        }
+    }
+
+    fn rested(&self) -> Result<(), RequestError> {
+        let until = *self.rests.lock().unwrap_or_else(PoisonError::into_inner);
+        let wait = until.map(|until| until.saturating_duration_since(tokio::time::Instant::now()));
+        match wait.filter(|wait| !wait.is_zero()) {
+            None => Ok(()),
+            Some(wait) => {
+                let sentence =
+                    format!("{} is busy and wants no stream to a pod for {} s", self.server(), wait.as_secs() + 1);
+                Err(RequestError {
+                    retry_after: Some(wait),
+                    ..RequestError::unsent(RequestErrorKind::Answered, sentence)
+                })
+            }
+        }
     }
 
     /// The trouble of an answer that is no success, read to its end.
