@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::fleet::dns::Dns;
 use crate::fleet::{Crd, Fleet, KubeCluster};
+use crate::runbook::language::cel_expr::FunctionError;
 
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -99,8 +100,10 @@ fn others(fleet: &Fleet, own: &KubeCluster) -> Vec<OtherCluster> {
 }
 
 /// The function `servesDomain`: whether the cluster of a `k8s.cluster` fact serves a domain: `yes`, `no`, `unknown`.
-pub(in crate::runbook) fn serves_domain(kube: &Value, domain: &str) -> Result<Value, String> {
-    let dns = kube.get("dns").ok_or("expected a k8s.cluster fact")?;
-    let dns: Dns = serde_json::from_value(dns.clone()).map_err(|error| format!("a k8s.cluster fact: {error}"))?;
+pub(in crate::runbook) fn serves_domain(kube: &Value, domain: &str) -> Result<Value, FunctionError> {
+    let wrong = |why: &dyn std::fmt::Display| FunctionError::argument("servesDomain", why);
+    let dns = kube.get("dns").ok_or_else(|| wrong(&"expected a k8s.cluster fact"))?;
+    let dns: Dns =
+        serde_json::from_value(dns.clone()).map_err(|error| wrong(&format!("a k8s.cluster fact: {error}")))?;
     Ok(json!(dns.serves(domain).word()))
 }

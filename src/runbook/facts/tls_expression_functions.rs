@@ -12,9 +12,10 @@ use crate::fleet::certificate_facts::{self, CertificateFacts, FACTS_KEY, subject
 use crate::fleet::object_kind::Lookup;
 use crate::fleet::tidbcluster::Component;
 use crate::fleet::tls::{self, Asked, Wanted};
+use crate::runbook::language::cel_expr::FunctionError;
 
 /// The function `certificates`.
-pub(in crate::runbook) fn certificates(asked: &Value) -> Result<Value, String> {
+pub(in crate::runbook) fn certificates(asked: &Value) -> Result<Value, FunctionError> {
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields, rename_all = "camelCase")]
     struct WantedCertificate {
@@ -38,8 +39,8 @@ pub(in crate::runbook) fn certificates(asked: &Value) -> Result<Value, String> {
         Words(String),
         List(Vec<String>),
     }
-    let wish: WantedCertificate =
-        serde_json::from_value(asked.clone()).map_err(|error| format!("certificates(…): {error}"))?;
+    let wrong = |why: &dyn std::fmt::Display| FunctionError::argument("certificates", why);
+    let wish: WantedCertificate = serde_json::from_value(asked.clone()).map_err(|error| wrong(&error))?;
     let words = match wish.components {
         Components::Words(words) => words.split([',', ' ']).map(str::to_owned).collect(),
         Components::List(words) => words,
@@ -50,7 +51,7 @@ pub(in crate::runbook) fn certificates(asked: &Value) -> Result<Value, String> {
         .map(|word| {
             let known: Vec<&str> = Component::ALL.iter().map(|component| component.key()).collect();
             Component::parse(word)
-                .ok_or_else(|| format!("expected components out of {}, found {word:?}", known.join(", ")))
+                .ok_or_else(|| wrong(&format!("expected components out of {}, found {word:?}", known.join(", "))))
         })
         .collect::<Result<_, _>>()?;
     let all = tls::wanted(&Asked {
@@ -64,7 +65,7 @@ pub(in crate::runbook) fn certificates(asked: &Value) -> Result<Value, String> {
     all.into_iter()
         .map(|wanted| if wish.essential { wanted.of_essential_names() } else { wanted })
         .map(|wanted| {
-            let mut value = serde_json::to_value(&wanted).map_err(|error| error.to_string())?;
+            let mut value = serde_json::to_value(&wanted).map_err(|error| wrong(&error))?;
             value["hosts"] = json!(wanted.hosts());
             Ok(value)
         })
@@ -72,11 +73,11 @@ pub(in crate::runbook) fn certificates(asked: &Value) -> Result<Value, String> {
 }
 
 /// The function `tlsTroubles`: sentences about what is not in order today.
-pub(in crate::runbook) fn troubles(wanted: &Value, fact: &Value) -> Result<Value, String> {
-    let wrong = |error: serde_json::Error| format!("tlsTroubles(…): {error}");
-    let wanted: Vec<Wanted> = serde_json::from_value(wanted.clone()).map_err(wrong)?;
+pub(in crate::runbook) fn troubles(wanted: &Value, fact: &Value) -> Result<Value, FunctionError> {
+    let wrong = |why: &dyn std::fmt::Display| FunctionError::argument("tlsTroubles", why);
+    let wanted: Vec<Wanted> = serde_json::from_value(wanted.clone()).map_err(|error| wrong(&error))?;
     let at = fact.get("at").and_then(Value::as_str).and_then(|at| at.parse().ok());
-    let at = at.ok_or("tlsTroubles(…): its second argument is not a fact tls.certificates")?;
+    let at = at.ok_or_else(|| wrong(&"its second argument is not a fact tls.certificates"))?;
     let mut found = Vec::new();
     for wanted in &wanted {
         let listed = fact.get("secrets").and_then(Value::as_array).into_iter().flatten();
@@ -88,12 +89,11 @@ pub(in crate::runbook) fn troubles(wanted: &Value, fact: &Value) -> Result<Value
 }
 
 /// The function `sameSubject`: whether a certificate of these names would be called like the one that is there.
-pub(in crate::runbook) fn same_subject(certificate: &Value, names: &Value) -> Result<Value, String> {
-    let wrong = |what: &str| format!("sameSubject(…): {what}");
-    let certificate: CertificateFacts =
-        serde_json::from_value(certificate.clone()).map_err(|error| wrong(&error.to_string()))?;
+pub(in crate::runbook) fn same_subject(certificate: &Value, names: &Value) -> Result<Value, FunctionError> {
+    let wrong = |why: &dyn std::fmt::Display| FunctionError::argument("sameSubject", why);
+    let certificate: CertificateFacts = serde_json::from_value(certificate.clone()).map_err(|error| wrong(&error))?;
     let text = |key: &str| names.get(key).and_then(Value::as_str);
-    let common_name = text("commonName").ok_or_else(|| wrong("its second argument has no commonName"))?;
+    let common_name = text("commonName").ok_or_else(|| wrong(&"its second argument has no commonName"))?;
     let asked = subject(common_name, text("organization"));
     Ok(json!(certificate_facts::same_subject(&certificate.subject, &asked)))
 }

@@ -26,6 +26,21 @@ const MAX_DEPTH: usize = 24;
 /// Compiled expressions kept per thread.
 const MAX_KEPT: usize = 512;
 
+/// Why a function of ours gives none.
+#[derive(Debug, thiserror::Error)]
+pub enum FunctionError {
+    #[error("an argument is not data")]
+    NoData,
+    #[error("{function}(…): {expected}")]
+    Argument { function: &'static str, expected: String },
+}
+
+impl FunctionError {
+    pub fn argument(function: &'static str, expected: impl std::fmt::Display) -> Self {
+        Self::Argument { function, expected: expected.to_string() }
+    }
+}
+
 /// Why an expression gave no usable answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ExprError {
@@ -33,6 +48,9 @@ pub enum ExprError {
     Syntax { source_text: String, why: String },
     #[error("expression {source_text:?} has no answer: {why}")]
     NoAnswer { source_text: String, why: String },
+    /// It asks for a field that is not there, or that was not returned.
+    #[error("expression {source_text:?} has no answer: No such key: {field}")]
+    NoSuchKey { source_text: String, field: String },
     #[error("expression {source_text:?}: expected true or false, found {found}")]
     NotBoolean { source_text: String, found: String },
     #[error("expression {source_text:?} is not evaluated: {why}")]
@@ -128,7 +146,12 @@ pub fn eval<'a>(source: &str, given: impl Into<Names<'a>>) -> Result<Value, Expr
             told(from_cel(&kube).map(|kube| crate::runbook::facts::serves_domain(&kube, &domain)))
         })
         .map_err(|error| no_answer(source, &error))?;
-    let value = program.program.execute(&context).map_err(|error| no_answer(source, &error))?;
+    let value = program.program.execute(&context).map_err(|error| match error {
+        cel::ExecutionError::NoSuchKey(field) => {
+            ExprError::NoSuchKey { source_text: source.into(), field: field.to_string() }
+        }
+        error => no_answer(source, &error),
+    })?;
     from_cel(&value).ok_or_else(|| no_answer(source, &"its value is not data"))
 }
 
@@ -184,10 +207,10 @@ pub fn version_at_least(found: &str, wanted: &str) -> bool {
 }
 
 /// The answer of a function of ours.
-fn told(answer: Option<Result<Value, String>>) -> Result<cel::Value, cel::ExecutionError> {
-    match answer.unwrap_or_else(|| Err("an argument is not data".into())) {
+fn told(answer: Option<Result<Value, FunctionError>>) -> Result<cel::Value, cel::ExecutionError> {
+    match answer.unwrap_or(Err(FunctionError::NoData)) {
         Ok(answer) => Ok(to_cel(&answer)),
-        Err(why) => Err(cel::ExecutionError::function_error("it", why)),
+        Err(why) => Err(cel::ExecutionError::function_error("it", why.to_string())),
     }
 }
 

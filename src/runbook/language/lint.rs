@@ -150,11 +150,11 @@ struct Outcome {
 }
 
 impl Tally {
-    fn note<T>(&mut self, place: &str, source: Option<&str>, result: Result<T, String>) {
+    fn note<T, E: Into<String>>(&mut self, place: &str, source: Option<&str>, result: Result<T, E>) {
         let outcome = self.tried.entry((place.to_owned(), source.map(str::to_owned))).or_default();
         match result {
             Ok(_) => outcome.good += 1,
-            Err(why) => drop(outcome.why.get_or_insert(why)),
+            Err(why) => drop(outcome.why.get_or_insert_with(|| why.into())),
         }
     }
 
@@ -206,7 +206,7 @@ fn try_sample(
         // A sample without the context is none for these inputs.
         Ok(given) if given.contexts.iter().any(|context| !seen.fleet.clusters.contains_key(context)) => return,
         Ok(given) => given.values,
-        Err(why) => return tally.note::<()>("inputs", None, Err(why.to_string())),
+        Err(why) => return tally.note::<(), String>("inputs", None, Err(why.to_string())),
     };
     let facts = Facts::new(runbook, &inputs, seen);
     let none = Scope::new();
@@ -232,9 +232,9 @@ fn try_sample(
         Ok(plan) => plan,
         Err(BindError::Step { step, why }) => {
             let place = if runbook.phases.iter().any(|phase| phase.id == step) { "phase" } else { "step" };
-            return tally.note::<()>(&format!("{place} {step}"), quoted(&why).as_deref(), Err(why));
+            return tally.note::<(), String>(&format!("{place} {step}"), quoted(&why).as_deref(), Err(why));
         }
-        Err(other) => return tally.note::<()>("document", None, Err(other.to_string())),
+        Err(other) => return tally.note::<(), String>("document", None, Err(other.to_string())),
     };
     for planned in &plan.steps {
         let id = planned.id.split('[').next().unwrap_or(&planned.id);
@@ -274,9 +274,9 @@ fn try_sample(
         }
     }
     if plan.steps.is_empty() {
-        tally.note::<()>("document", None, Err("no step applies".into()));
+        tally.note::<(), String>("document", None, Err("no step applies".into()));
     } else {
-        tally.note("document", None, Ok(()));
+        tally.note::<_, String>("document", None, Ok(()));
     }
 }
 

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::fleet::ObjectRef;
 use crate::runbook::Observation;
 use crate::runbook::facts;
-use crate::runbook::language::cel_expr::{self, Names, Scope};
+use crate::runbook::language::cel_expr::{self, ExprError, Names, Scope};
 use crate::runbook::language::document::{Fact, Runbook};
 use crate::runbook::plan::Condition;
 
@@ -37,13 +37,48 @@ impl Of {
     }
 }
 
+/// Why facts give no answer; one sentence without a full stop.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FactError {
+    #[error(transparent)]
+    Expression(#[from] ExprError),
+    #[error("fact {fact} is not looked for here: {when}")]
+    NotLookedFor { fact: String, when: String },
+    /// What a fact is about cannot be told.
+    #[error("fact {fact}: {why}")]
+    Of { fact: String, why: Box<FactError> },
+    #[error("`of` is no TidbCluster and no list of them")]
+    NoPlace,
+    /// The look did not see it.
+    #[error("{0}")]
+    Unseen(String),
+}
+
+impl FactError {
+    /// The field that is not there or was not returned, and the expression that asks for it.
+    pub fn missing_field(&self) -> Option<(&str, &str)> {
+        match self {
+            Self::Expression(ExprError::NoSuchKey { source_text, field }) => Some((field, source_text)),
+            Self::Of { why, .. } => why.missing_field(),
+            _ => None,
+        }
+    }
+}
+
+/// Where a sentence is all that is asked for.
+impl From<FactError> for String {
+    fn from(error: FactError) -> Self {
+        error.to_string()
+    }
+}
+
 /// Facts of one observation, taken only as far as an expression names them.
 pub struct Facts<'a> {
     pub runbook: &'a Runbook,
     pub inputs: &'a BTreeMap<String, Value>,
     pub seen: &'a Observation,
     /// Facts that were named already, by name; all are of this one observation.
-    taken: RefCell<BTreeMap<String, Result<cel_expr::Data, String>>>,
+    taken: RefCell<BTreeMap<String, Result<cel_expr::Data, FactError>>>,
 }
 
 impl<'a> Facts<'a> {
@@ -57,10 +92,10 @@ impl<'a> Facts<'a> {
         &self,
         sources: impl IntoIterator<Item = &'s str>,
         extra: &Scope,
-    ) -> Result<Vec<(String, cel_expr::Data)>, String> {
+    ) -> Result<Vec<(String, cel_expr::Data)>, FactError> {
         let mut data: Vec<(String, cel_expr::Data)> = Vec::new();
         for source in sources {
-            for name in cel_expr::names(source).map_err(|error| error.to_string())? {
+            for name in cel_expr::names(source)? {
                 let known = extra.contains_key(&name) || data.iter().any(|(known, _)| *known == name);
                 if !known && (name == "inputs" || self.runbook.facts.contains_key(&name)) {
                     let value = self.taken(&name)?;
@@ -72,7 +107,7 @@ impl<'a> Facts<'a> {
     }
 
     /// A fact, or the inputs, made once.
-    fn taken(&self, name: &str) -> Result<cel_expr::Data, String> {
+    fn taken(&self, name: &str) -> Result<cel_expr::Data, FactError> {
         if let Some(taken) = self.taken.borrow().get(name) {
             return taken.clone();
         }
@@ -81,51 +116,52 @@ impl<'a> Facts<'a> {
         taken
     }
 
-    fn take(&self, name: &str) -> Result<Value, String> {
+    fn take(&self, name: &str) -> Result<Value, FactError> {
         let Some(fact) = self.runbook.facts.get(name) else { return Ok(json!(self.inputs)) };
         if !self.applies(fact)? {
-            return Err(format!("fact {name} is not looked for here: {}", fact.when.as_deref().unwrap_or_default()));
+            return Err(FactError::NotLookedFor { fact: name.to_owned(), when: fact.when.clone().unwrap_or_default() });
         }
-        let of = self.of(fact).map_err(|why| format!("fact {name}: {why}"))?;
-        let take = |of: &ObjectRef| facts::fact(fact.query, of, self.seen).map_err(|unseen| unseen.0);
+        let of = self.of(fact).map_err(|why| FactError::Of { fact: name.to_owned(), why: Box::new(why) })?;
+        let take =
+            |of: &ObjectRef| facts::fact(fact.query, of, self.seen).map_err(|unseen| FactError::Unseen(unseen.0));
         match of {
             Of::One(of) => take(&of),
             Of::Several(all) => Ok(Value::Array(all.iter().map(take).collect::<Result<_, _>>()?)),
         }
     }
 
-    pub(super) fn applies(&self, fact: &Fact) -> Result<bool, String> {
+    pub(super) fn applies(&self, fact: &Fact) -> Result<bool, FactError> {
         fact.when.as_ref().map_or(Ok(true), |when| self.check(when, &Scope::new()))
     }
 
-    pub(in crate::runbook) fn of(&self, fact: &Fact) -> Result<Of, String> {
+    pub(in crate::runbook) fn of(&self, fact: &Fact) -> Result<Of, FactError> {
         // Nearly every fact is about one input as it stands: that takes no expression.
         let input = fact.of.strip_prefix("${inputs.").and_then(|rest| rest.strip_suffix('}'));
         let of = match input.and_then(|name| self.inputs.get(name)) {
             Some(input) => input.clone(),
             None => {
                 let scope = Scope::from([("inputs".into(), json!(self.inputs))]);
-                cel_expr::interpolate(&json!(fact.of), &scope).map_err(|error| error.to_string())?
+                cel_expr::interpolate(&json!(fact.of), &scope)?
             }
         };
-        Of::deserialize(of).map_err(|_| "`of` is no TidbCluster and no list of them".to_owned())
+        Of::deserialize(of).map_err(|_| FactError::NoPlace)
     }
 
-    pub fn check(&self, source: &str, extra: &Scope) -> Result<bool, String> {
+    pub fn check(&self, source: &str, extra: &Scope) -> Result<bool, FactError> {
         let data = self.data([source], extra)?;
-        cel_expr::check(source, Names { scope: extra, data: &data }).map_err(|error| error.to_string())
+        Ok(cel_expr::check(source, Names { scope: extra, data: &data })?)
     }
 
-    pub fn eval(&self, source: &str, extra: &Scope) -> Result<Value, String> {
+    pub fn eval(&self, source: &str, extra: &Scope) -> Result<Value, FactError> {
         let data = self.data([source], extra)?;
-        cel_expr::eval(source, Names { scope: extra, data: &data }).map_err(|error| error.to_string())
+        Ok(cel_expr::eval(source, Names { scope: extra, data: &data })?)
     }
 
-    pub(super) fn fill(&self, value: &Value, extra: &Scope) -> Result<Value, String> {
+    pub(super) fn fill(&self, value: &Value, extra: &Scope) -> Result<Value, FactError> {
         let text = value.to_string().replace("\\\"", "\"");
-        let holes = cel_expr::holes(&text).map_err(|error| error.to_string())?;
+        let holes = cel_expr::holes(&text)?;
         let data = self.data(holes.iter().map(String::as_str), extra)?;
-        cel_expr::interpolate(value, Names { scope: extra, data: &data }).map_err(|error| error.to_string())
+        Ok(cel_expr::interpolate(value, Names { scope: extra, data: &data })?)
     }
 
     /// What a person is told of a condition that does not hold: its sentence, and never the expression.
@@ -137,7 +173,7 @@ impl<'a> Facts<'a> {
     }
 
     /// A text for people with its `${…}` filled.
-    pub fn words(&self, text: &str, extra: &Scope) -> Result<String, String> {
+    pub fn words(&self, text: &str, extra: &Scope) -> Result<String, FactError> {
         Ok(match self.fill(&json!(text), extra)? {
             Value::String(text) => text,
             other => other.to_string(),

@@ -5,7 +5,7 @@
 use crate::runbook::facts::Query;
 use crate::runbook::language::cel_expr::{self, Scope};
 use crate::runbook::language::document::{Check, Severity};
-use crate::runbook::plan::fact_evaluation::Facts;
+use crate::runbook::plan::fact_evaluation::{FactError, Facts};
 use crate::runbook::plan::overrule;
 use crate::runbook::plan::{CheckResult, CheckState};
 
@@ -47,20 +47,17 @@ pub(super) fn judged(check: &Check, facts: &Facts<'_>) -> CheckResult {
             Err(why) => result(failed, format!("{} ({why})", check.fail.en)),
         },
         // What cannot be seen refuses, whatever the severity: absent is never fine.
-        Err(why) => result(CheckState::Refused, format!("could not be checked: {}", unanswered(&why.to_string()))),
+        Err(why) => result(CheckState::Refused, format!("could not be checked: {}", unanswered(&why))),
     }
 }
 
 /// What lacks, in the words of the objects; the expression behind it, for whoever wrote it.
-fn unanswered(why: &str) -> String {
-    match why.rsplit_once("No such key: ") {
-        Some((asked, field)) => {
-            let asked = asked.trim_end_matches(" has no answer: ");
-            format!(
-                "the field {field:?} is not there or was not returned, and what is not known does not pass ({asked})"
-            )
-        }
-        None => why.to_owned(),
+fn unanswered(why: &FactError) -> String {
+    match why.missing_field() {
+        Some((field, asked)) => format!(
+            "the field {field:?} is not there or was not returned, and what is not known does not pass (expression {asked:?})"
+        ),
+        None => why.to_string(),
     }
 }
 

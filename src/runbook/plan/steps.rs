@@ -34,7 +34,7 @@ pub(super) fn expand(
 ) -> Result<(), BindError> {
     let at = |why: String| BindError::Step { step: phase.id.clone(), why };
     if let Some(when) = &phase.when
-        && !facts.check(when, &Scope::new()).map_err(at)?
+        && !facts.check(when, &Scope::new()).map_err(|why| at(why.into()))?
     {
         return Ok(());
     }
@@ -44,13 +44,13 @@ pub(super) fn expand(
     };
     for Item { key, mut env, last } in items {
         for binding in &phase.bindings {
-            let value = facts.eval(&binding.value, &env).map_err(at)?;
+            let value = facts.eval(&binding.value, &env).map_err(|why| at(why.into()))?;
             env.insert(binding.name.clone(), value);
         }
         for step in &phase.steps {
             let applies = step.when.as_ref().map_or(Ok(true), |when| facts.check(when, &env));
             let fail = |why: String| BindError::Step { step: step.id.clone(), why };
-            if applies.map_err(fail)? {
+            if applies.map_err(|why| fail(why.into()))? {
                 let mut planned =
                     concrete(phase, step, key.as_deref(), last.clone(), &env, facts, target).map_err(fail)?;
                 if steps.iter().any(|earlier| keeps_open(earlier, &planned.action)) {

@@ -31,7 +31,7 @@ impl Run {
         let open = step.until.iter().find_map(|until| match facts.check(&until.check, &step.env) {
             Ok(true) => None,
             Ok(false) => Some(said(until)),
-            Err(why) => Some(why),
+            Err(why) => Some(why.into()),
         });
         let Some(open) = open else {
             // What can only be said by a person is done when one has said it.
