@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::fleet::dns::Dns;
 use crate::fleet::{Crd, Fleet, KubeCluster};
-use crate::runbook::language::cel_expr::FunctionError;
+use crate::runbook::language::function_error::FunctionError;
 
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]

@@ -12,7 +12,7 @@ use crate::fleet::certificate_facts::{self, CertificateFacts, FACTS_KEY, subject
 use crate::fleet::object_kind::Lookup;
 use crate::fleet::tidbcluster::Component;
 use crate::fleet::tls::{self, Asked, Wanted};
-use crate::runbook::language::cel_expr::FunctionError;
+use crate::runbook::language::function_error::FunctionError;
 
 /// The function `certificates`.
 pub(in crate::runbook) fn certificates(asked: &Value) -> Result<Value, FunctionError> {

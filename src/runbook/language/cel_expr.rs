@@ -15,6 +15,7 @@ use serde_json::Value;
 
 use crate::runbook::language::expression_cost::{OverBudget, Shape, within_budget};
 use crate::runbook::language::free_variables;
+use crate::runbook::language::function_error::FunctionError;
 use crate::runbook::language::template_holes::{Part, split};
 
 /// Names an expression may use, with their values.
@@ -25,21 +26,6 @@ const MAX_CHARS: usize = 1_000;
 const MAX_DEPTH: usize = 24;
 /// Compiled expressions kept per thread.
 const MAX_KEPT: usize = 512;
-
-/// Why a function of ours gives none.
-#[derive(Debug, thiserror::Error)]
-pub enum FunctionError {
-    #[error("an argument is not data")]
-    NoData,
-    #[error("{function}(…): {expected}")]
-    Argument { function: &'static str, expected: String },
-}
-
-impl FunctionError {
-    pub fn argument(function: &'static str, expected: impl std::fmt::Display) -> Self {
-        Self::Argument { function, expected: expected.to_string() }
-    }
-}
 
 /// Why an expression gave no usable answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

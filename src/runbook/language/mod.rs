@@ -7,6 +7,7 @@ mod document_validation;
 pub mod documented_confirmations;
 pub mod expression_cost;
 mod free_variables;
+pub(in crate::runbook) mod function_error;
 pub mod given_inputs;
 pub mod input_types;
 pub mod key_descriptions;
