@@ -1,14 +1,14 @@
 //! What each preflight check of each shipped runbook says where it fails: one case for each, and a whole sentence in it.
 //!
-//! A case ([`cases`]) takes an observation in which nothing is refused ([`worlds`]), alters it or gives other inputs, binds,
+//! A case ([`cases`](self::cases::CASES)) takes an observation in which nothing is refused ([`worlds`]), alters it or gives other inputs, binds,
 //! and looks at the one check that it is for: not failed before, failed after as its severity says, its sentence filled
 //! and naming what was found. A check of a shipped runbook without a case fails the last test. Not here: what a
 //! run does about a refusal (`tests/engine/guards.rs`).
 
 mod bases;
 mod case;
-#[allow(dead_code, reason = "runs are for other test binaries; here its looks are used")]
 mod cases;
+mod certificate_and_monitoring_cases;
 mod worlds;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,6 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use bases::{BASES, Base, Beds};
 use case::Case;
 use cases::{CASES, FITTING};
+use certificate_and_monitoring_cases::CERTIFICATE_AND_MONITORING_CASES;
 use tidepilot::runbook::Observation;
 use tidepilot::runbook::language::cel_expr::Scope;
 use tidepilot::runbook::language::document::{Runbook, SHIPPED, Severity};
@@ -43,6 +44,11 @@ fn good(base: &Base, beds: &mut Beds) -> Good {
 
 fn check<'a>(plan: &'a Plan, id: &str) -> Result<&'a CheckResult, String> {
     plan.checks.iter().find(|check| check.id == id).ok_or_else(|| format!("there is no check {id}"))
+}
+
+/// Every case, from both files.
+fn cases() -> impl Iterator<Item = &'static Case> {
+    CASES.iter().chain(CERTIFICATE_AND_MONITORING_CASES)
 }
 
 /// One case on one base. `Err`: why it proves nothing, or what is wrong with the check.
@@ -96,7 +102,7 @@ fn every_case_makes_its_check_fail() {
     let refused = goods.iter().flat_map(|(name, good)| good.plan.refusals().map(move |check| (name, check)));
     let mut wrong: Vec<String> =
         refused.map(|(name, check)| format!("{name} refuses unaltered: {} {}", check.id, check.sentence)).collect();
-    for case in CASES {
+    for case in cases() {
         for name in case.on {
             let base = BASES.iter().find(|base| base.name == *name).unwrap_or_else(|| panic!("no base {name}"));
             if let Err(why) = provoke(case, base, &goods[name], &mut beds) {
@@ -133,7 +139,7 @@ fn what_fits_is_not_refused() {
 #[test]
 fn every_check_of_every_shipped_runbook_has_a_case() {
     let provoked: BTreeSet<(&str, &str)> =
-        CASES.iter().flat_map(|case| case.on.iter().map(|base| (worlds::runbook_of(base), case.check))).collect();
+        cases().flat_map(|case| case.on.iter().map(|base| (worlds::runbook_of(base), case.check))).collect();
     let mut left = Vec::new();
     for (id, _) in SHIPPED {
         let runbook = Runbook::shipped(id).expect("it is shipped");
