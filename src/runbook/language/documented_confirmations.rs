@@ -1,7 +1,7 @@
 //! What a person is asked before each step of a runbook, by the very code that makes the gates: from plans on the sample fleets.
 //!
 //! A document alone does not tell: what a step does may ask for more than its author did. Pure. Not here: the gates
-//! (`runbook::plan::steps`), the samples ([`super::sample_fleets`]).
+//! (`runbook::plan::step_confirmation`), the samples ([`super::sample_fleets`]).
 
 use std::collections::BTreeMap;
 

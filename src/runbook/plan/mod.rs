@@ -12,6 +12,7 @@ pub(super) mod preflight;
 pub mod provenance;
 pub mod reads_for_facts;
 pub mod required_rights;
+mod step_confirmation;
 pub mod steps;
 pub(super) mod whole_database_check;
 

@@ -1,16 +1,12 @@
 //! The steps of a plan: each phase with its for-each, and every step with its before and after.
 //!
-//! Pure. Not here: the plan as a whole ([`super::bind`]), the types ([`super`]).
+//! Pure. Not here: the plan as a whole ([`super::bind`]), what is asked before a step ([`super::step_confirmation`]), the types ([`super`]).
 
 use serde_json::json;
 
-use crate::fleet::object_kind::ObjectKind;
 use crate::fleet::pd::MembershipApi;
 use crate::fleet::tidbcluster::{Component, TidbCluster};
-use crate::fleet::workload::Pod;
-use crate::fleet::{Fleet, KubeCluster, ObjectRef, rollout};
-use crate::runbook::Observation;
-use crate::runbook::action_types::Reversibility;
+use crate::fleet::{ObjectRef, rollout};
 use crate::runbook::actions::Action;
 use crate::runbook::actions::change_allowlist::unfamiliar;
 use crate::runbook::actions::judge_types::{Judged, judge};
@@ -19,9 +15,10 @@ use crate::runbook::actions::{CreateObject, DeleteObject, PatchTidbCluster, Wait
 use crate::runbook::before_after_image::Image;
 use crate::runbook::bind_error::BindError;
 use crate::runbook::language::cel_expr::Scope;
-use crate::runbook::language::document::{self, ConfirmAsked, ForEach, Phase, Step};
+use crate::runbook::language::document::{self, ForEach, Phase, Step};
 use crate::runbook::plan::fact_evaluation::Facts;
-use crate::runbook::plan::{Condition, Confirm, NeverSeen, PlannedStep, Rehearsal};
+use crate::runbook::plan::step_confirmation::{confirm, typed_gate};
+use crate::runbook::plan::{Condition, NeverSeen, PlannedStep, Rehearsal};
 
 /// Field manager shown in a plan; a run puts its id in the place.
 pub const FIELD_MANAGER: &str = "tidepilot%2FRUN";
@@ -211,65 +208,6 @@ fn predicted(action: &Action, judged: Judged) -> (bool, Image, Image) {
             (_, _) => (false, Image::Nothing, Image::Nothing),
         },
     }
-}
-
-/// What a person is asked before a step of a kind that is known here. `id`: the step's with its item.
-fn confirm(phase: &Phase, step: &Step, id: &str, action: &Action, target: &ObjectRef, seen: &Observation) -> Confirm {
-    let plain = |name: &str| Confirm::Plain { gate: format!("{}/{name}", phase.id) };
-    match (step.confirm, action.reversibility()) {
-        (ConfirmAsked::Typed, _) | (_, Reversibility::Irreversible) => {
-            typed_gate(action, target, &phase.id, &step.id, seen)
-        }
-        (ConfirmAsked::OncePerPhase, _) => plain("all"),
-        (ConfirmAsked::Once, _) => plain(&step.id),
-        // Whoever let the run make it has let it clean up.
-        (ConfirmAsked::None, Reversibility::Compensable)
-            if matches!(action, Action::DeleteObject(DeleteObject { made_by: Some(_), .. })) =>
-        {
-            Confirm::None
-        }
-        (ConfirmAsked::None, Reversibility::Compensable) => plain(&step.id),
-        // What a person is to do, a person has to be asked for.
-        (ConfirmAsked::None, Reversibility::Free) if matches!(action, Action::Manual(_)) => plain(id),
-        (ConfirmAsked::None, Reversibility::Free) => Confirm::None,
-    }
-}
-
-/// The gate that asks for the name of what is changed.
-fn typed_gate(action: &Action, target: &ObjectRef, phase: &str, step: &str, seen: &Observation) -> Confirm {
-    // A TidbCluster that is made, changed or deleted is named itself; else the run's is.
-    let named = match action {
-        Action::CreateObject(CreateObject { target: own, object_kind: ObjectKind::TidbCluster, .. })
-        | Action::DeleteObject(DeleteObject { target: own, object_kind: ObjectKind::TidbCluster, .. })
-        | Action::PatchTidbCluster(PatchTidbCluster { target: own, .. }) => own,
-        // Of one pod its own name: that of its TidbCluster would be the same for one and for all.
-        Action::DeleteObject(DeleteObject { target: own, object_kind: ObjectKind::Pod, made_by: None, .. }) => {
-            let short = pod_alone(&seen.fleet, own).then(|| own.name.clone());
-            return Confirm::Typed { gate: format!("{phase}/{step}@{own}"), text: own.to_string(), short };
-        }
-        _ => target,
-    };
-    // One gate for each TidbCluster that is changed: whoever types a name has agreed to that one.
-    let gate = if named == target { format!("{phase}/{step}") } else { format!("{phase}/{step}@{named}") };
-    Confirm::Typed { gate, text: named.to_string(), short: alone(&seen.fleet, named).then(|| named.name.clone()) }
-}
-
-/// Whether no other TidbCluster in any connected context has this one's name. One that is seen through two contexts is one.
-fn alone(fleet: &Fleet, named: &ObjectRef) -> bool {
-    let uid = fleet.tidb_cluster(named).map(|tc| &tc.metadata.uid);
-    let namesakes = fleet.tidb_clusters().filter(|(of, _)| of.name == named.name && of != named);
-    namesakes.into_iter().all(|(_, tc)| !tc.metadata.uid.is_empty() && Some(&tc.metadata.uid) == uid)
-}
-
-/// Whether no other pod in any connected context has this one's name. One that is seen through two contexts is one.
-fn pod_alone(fleet: &Fleet, named: &ObjectRef) -> bool {
-    let all = || fleet.clusters.values().flat_map(|cluster| cluster.pods.values().map(move |pod| (cluster, pod)));
-    let same = |(cluster, pod): &(&KubeCluster, &Pod)| {
-        cluster.context == named.context && pod.metadata.namespace == named.namespace
-    };
-    let mut namesakes = all().filter(|(_, pod)| pod.metadata.name == named.name);
-    let uid = all().filter(same).find(|(_, pod)| pod.metadata.name == named.name).map(|(_, pod)| &pod.metadata.uid);
-    namesakes.all(|one| same(&one) || (!one.1.metadata.uid.is_empty() && Some(&one.1.metadata.uid) == uid))
 }
 
 /// Whether what a step waits for holds already.

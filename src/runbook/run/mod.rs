@@ -17,6 +17,7 @@ pub mod journal_lines;
 pub mod journal_verify;
 pub mod open_run_status;
 pub mod pause_choices;
+pub mod pause_reason;
 mod probe_results;
 mod reads_for_run;
 pub mod record;
