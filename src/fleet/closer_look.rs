@@ -6,11 +6,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-use super::region_health_counts::{RegionCheck, RegionCounts};
-use super::tidbcluster::{Component, Meta};
-use super::{Keyed, ObjectKey};
+use super::ObjectKey;
+use super::pd_details::PdDetails;
+use super::region_health_counts::RegionCounts;
+use super::volume_claim::Claim;
 
 /// One thing that a closer look may read besides the cheap one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -158,72 +159,6 @@ pub struct Served {
     pub not_after: Timestamp,
 }
 
-/// A PersistentVolumeClaim that TiDB Operator made.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct Claim {
-    pub metadata: Meta,
-    pub spec: ClaimSpec,
-    pub status: ClaimStatus,
-    /// `Retain`, `Delete`, `Recycle` of the bound volume; `None` where it could not be read or nothing is bound.
-    #[serde(skip_deserializing)]
-    pub reclaim_policy: Option<String>,
-}
-
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct ClaimSpec {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub volume_name: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub storage_class_name: Option<String>,
-}
-
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct ClaimStatus {
-    /// `Bound`, `Pending`, `Lost`
-    pub phase: String,
-}
-
-impl Claim {
-    /// The TidbCluster that it belongs or belonged to.
-    pub fn instance(&self) -> Option<&str> {
-        self.metadata.labels.get("app.kubernetes.io/instance").map(String::as_str)
-    }
-
-    pub fn component(&self) -> Option<&str> {
-        self.metadata.labels.get("app.kubernetes.io/component").map(String::as_str)
-    }
-
-    /// The component of a TidbCluster of this name whose pod would bind it: StatefulSets go by the name of a claim, and never by
-    /// its labels.
-    pub fn binds_to(&self, tidb_cluster: &str) -> Option<Component> {
-        let volumes =
-            [(Component::Pd, "pd"), (Component::Tikv, "tikv"), (Component::Tiflash, "data"), (Component::Pump, "data")];
-        volumes.into_iter().find_map(|(component, volume)| {
-            let rest = self.metadata.name.strip_prefix(volume)?.trim_start_matches(|c: char| c.is_ascii_digit());
-            let rest = rest.strip_prefix('-')?.strip_prefix(tidb_cluster)?.strip_prefix('-')?;
-            let ordinal = rest.strip_prefix(component.key())?.strip_prefix('-')?;
-            (!ordinal.is_empty() && ordinal.bytes().all(|byte| byte.is_ascii_digit())).then_some(component)
-        })
-    }
-
-    /// Whether a TidbCluster's data lies on it. Monitors and backups have claims of their own, with an instance's name.
-    pub fn holds_data(&self) -> bool {
-        self.component().is_some_and(|component| DATA.contains(&component))
-    }
-}
-
-/// The components with volume claims.
-pub const DATA: [&str; 5] = ["pd", "tikv", "tiflash", "ticdc", "pump"];
-
-impl Keyed for Claim {
-    fn key(&self) -> ObjectKey {
-        self.metadata.key()
-    }
-}
-
 /// A Warning event, folded as the API server folds repetitions.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -258,137 +193,9 @@ pub struct Controller {
     pub available: i64,
 }
 
-/// What only PD's leader knows. `None`: could not be read, or this PD has no such thing.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct PdDetails {
-    pub at: Timestamp,
-    /// `None` also where placement rules are off (412): `max-replicas` counts then.
-    pub rules: Option<Vec<PlacementRule>>,
-    /// Regions with this trouble; one that could not be read is not in it.
-    pub regions: BTreeMap<RegionCheck, u64>,
-    /// Stores being emptied.
-    pub removing: Option<Vec<Removal>>,
-    pub schedulers: Option<Vec<String>>,
-    /// What could not be read, one sentence each.
-    pub gaps: Vec<String>,
-}
-
-/// PD's scheduler that keeps leaders off stores, as its name begins.
-pub const EVICT_LEADER_SCHEDULER: &str = "evict-leader-scheduler";
-
-/// Whether a scheduler of this name keeps leaders off a store, or on one: PD runs none of them unasked.
-pub fn moves_leaders(scheduler: &str) -> bool {
-    scheduler.starts_with(EVICT_LEADER_SCHEDULER) || scheduler.starts_with("grant-leader-scheduler")
-}
-
-/// One placement rule, as far as counting needs it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct PlacementRule {
-    pub group_id: String,
-    pub id: String,
-    /// `voter`, `leader`, `follower`, `learner`
-    pub role: String,
-    pub count: u64,
-    pub start_key: String,
-    pub end_key: String,
-    pub label_constraints: Vec<LabelConstraint>,
-}
-
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct LabelConstraint {
-    pub key: String,
-    pub op: String,
-    pub values: Vec<String>,
-}
-
-impl PlacementRule {
-    /// Wants TiFlash stores (`domain.md` §2.7).
-    pub fn tiflash(&self) -> bool {
-        self.group_id == "tiflash"
-            || self.label_constraints.iter().any(|constraint| {
-                constraint.key == "engine" && constraint.op == "in" && constraint.values.iter().any(|v| v == "tiflash")
-            })
-    }
-}
-
-impl From<&PdDetails> for RegionCounts {
-    fn from(details: &PdDetails) -> Self {
-        let counts = details.regions.iter().map(|(check, count)| (*check, (*count, details.at))).collect();
-        Self { asked: details.at, counts, too_long: false, gaps: details.gaps.clone() }
-    }
-}
-
-impl PdDetails {
-    /// TiKV stores that the rules need at least: the counts of all rules over one range add up. `None`: not known.
-    pub fn tikv_needed(&self) -> Option<u64> {
-        let rules = self.rules.as_ref()?;
-        let mut by_range: BTreeMap<(&str, &str), u64> = BTreeMap::new();
-        for rule in rules.iter().filter(|rule| !rule.tiflash()) {
-            *by_range.entry((&rule.start_key, &rule.end_key)).or_insert(0) += rule.count;
-        }
-        by_range.into_values().max()
-    }
-
-    /// TiFlash stores that the rules need at least. `None`: not known.
-    pub fn tiflash_needed(&self) -> Option<u64> {
-        let rules = self.rules.as_ref()?;
-        Some(rules.iter().filter(|rule| rule.tiflash()).map(|rule| rule.count).max().unwrap_or(0))
-    }
-}
-
-/// One store on its way out (`/pd/api/v1/stores/progress?action=removing`): an average over all of them where PD gives
-/// no store id.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Removal {
-    pub store_id: Option<u64>,
-    /// 0 to 1.
-    pub progress: f64,
-    /// Estimated by PD; may be infinite, which JSON cannot say.
-    pub left_seconds: Option<f64>,
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
-
-    #[test]
-    fn what_the_rules_need() {
-        let rules = json!([
-            {"group_id": "pd", "id": "default", "role": "voter", "count": 3},
-            {"group_id": "pd", "id": "reader", "role": "learner", "count": 1},
-            {"group_id": "tiflash", "id": "table-45-r", "role": "learner", "count": 2, "start_key": "a", "end_key": "b",
-             "label_constraints": [{"key": "engine", "op": "in", "values": ["tiflash"]}]},
-            {"group_id": "hot", "id": "east", "role": "voter", "count": 5, "start_key": "a", "end_key": "b"},
-        ]);
-        let details = PdDetails { rules: serde_json::from_value(rules).expect("shape"), ..PdDetails::default() };
-        assert_eq!((details.tikv_needed(), details.tiflash_needed()), (Some(5), Some(2)));
-        let unknown = PdDetails::default();
-        assert_eq!((unknown.tikv_needed(), unknown.tiflash_needed()), (None, None));
-    }
-
-    #[test]
-    fn a_claim_is_bound_by_its_name() {
-        let cases = [
-            ("pd-third-pd-0", "third", Some(Component::Pd)),
-            ("tikv-third-tikv-12", "third", Some(Component::Tikv)),
-            ("data0-third-tiflash-1", "third", Some(Component::Tiflash)),
-            ("data-third-pump-0", "third", Some(Component::Pump)),
-            // Of another one, whose name ends the same.
-            ("pd-a-third-pd-0", "third", None),
-            ("pd-third-pd-0", "thi", None),
-            ("pd-third-pd-x", "third", None),
-            ("monitor-third-monitor-0", "third", None),
-        ];
-        for (name, tidb_cluster, expected) in cases {
-            let claim = Claim { metadata: Meta { name: name.into(), ..Meta::default() }, ..Claim::default() };
-            assert_eq!(claim.binds_to(tidb_cluster), expected, "{name} of {tidb_cluster}");
-        }
-    }
 
     #[test]
     fn what_cannot_be_read_is_forgotten() {

@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::closer_look::{Claim, Event, Extra, Operator, PdDetails, RecordGuard, Served};
+use super::closer_look::{Event, Extra, Operator, RecordGuard, Served};
 use super::dns::Dns;
 use super::object_kind::{Lookup, ObjectKind};
 use super::pd::PdView;
+use super::pd_details::PdDetails;
 use super::region_health_counts::RegionCounts;
 use super::tidbcluster::TidbCluster;
+use super::volume_claim::Claim;
 use super::workload::{Pod, StatefulSet};
 use super::{Crd, Freshness, ObjectKey, OperatorPods};
 

@@ -7,13 +7,12 @@
 use serde::Serialize;
 
 use super::advice::Advice;
-use super::closer_look::moves_leaders;
 use super::database::{Database, Member, databases};
 use super::kubectl_quoting::kubectl;
 use super::not_seen::{NotSeen, NotSeenKind, NotSeenList};
+use super::pd_details::{details, moves_leaders};
 use super::pd_leader_state::Lead;
 use super::problem_subject::{Subject, SubjectKind};
-use super::removal_impact::details;
 use super::rollout::{ComponentRollout, component_pods, rollout};
 use super::tidbcluster::TidbCluster;
 use super::tls_toggle::{FORCE_UPGRADE, forced};
@@ -209,8 +208,8 @@ fn pods(database: &Database, of: &ObjectRef, cluster: &KubeCluster, tc: &TidbClu
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fleet::closer_look::PdDetails;
     use crate::fleet::pd::{EtcdMember, MemberId, PdAnswer, PdView};
+    use crate::fleet::pd_details::PdDetails;
     use crate::fleet::{Change, Freshness, ObjectKey, What};
     use serde_json::{Value, json};
 

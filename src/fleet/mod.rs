@@ -4,7 +4,8 @@
 //! changes come from a long-lived watch (console) or from one look (`status`, a run). Not here: how we learn it
 //! (`client`), what should happen (`runbook`).
 //!
-//! Neighbours: [`tidbcluster`] and [`workload`] (Kubernetes objects), [`pd`] (what PD says), [`closer_look`] (what only some ask for),
+//! Neighbours: [`tidbcluster`] and [`workload`] (Kubernetes objects), [`pd`] (what PD says), [`closer_look`] (what only some ask for:
+//! [`volume_claim`], [`pd_details`], events, the operator),
 //! [`database`] (all joined), [`dns`] and [`corefile`] (which domains a cluster serves),
 //! [`quorum`], [`quorum_after_cluster_loss`] and [`rollout`] (arithmetic), [`peer_url_check`] (the check that no server makes), [`certificate_facts`], [`tls`] and [`certificate_list`]
 //! (what certificates say and should say, and when they end), [`tls_toggle`] (with TLS or without, and as asked?).
@@ -27,6 +28,7 @@ pub mod database_invariants;
 pub mod dns;
 pub mod dns_forward_zones;
 mod freshness;
+pub mod ghost_member;
 pub mod hazard_id;
 pub mod interrupted_work;
 pub mod kubectl_quoting;
@@ -39,6 +41,7 @@ pub mod object_kind;
 mod object_ref;
 pub mod operator_normalization;
 pub mod pd;
+pub mod pd_details;
 pub mod pd_leader_state;
 pub mod pd_pod_to_ask;
 pub mod peer_url_check;
@@ -58,6 +61,7 @@ pub mod tls;
 pub mod tls_toggle;
 pub mod upgrade_order;
 pub mod version;
+pub mod volume_claim;
 pub mod workload;
 
 use std::collections::BTreeMap;

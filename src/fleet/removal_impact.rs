@@ -6,8 +6,8 @@
 
 use std::collections::BTreeMap;
 
-use super::closer_look::{LabelConstraint, PdDetails, PlacementRule};
 use super::database::{Database, Member, StoreRow};
+use super::pd_details::{LabelConstraint, PdDetails, PlacementRule, details, location_labels};
 use super::regions_after_cluster_loss::{Risk, risk};
 use super::rollout::{component_pods, stateful_set};
 use super::tidbcluster::{Component, TidbCluster};
@@ -43,31 +43,6 @@ pub struct RemovalImpact {
     pub tiproxy_pods: usize,
     /// Replicas that its StatefulSets still have.
     pub set_replicas: i64,
-}
-
-/// How many PD are wanted where this member has no pod, and nobody wants that pod any more (hazard 57); `None`: it is no ghost.
-/// The StatefulSet decides: failover adds pods beyond the spec, and with delete-slots any ordinal may be wanted. One that
-/// never started is no ghost: its pod may be on its way.
-pub fn ghost(fleet: &Fleet, member: &Member) -> Option<i64> {
-    let of = member.place.of()?;
-    let (cluster, tc) = (fleet.clusters.get(&of.context)?, fleet.tidb_cluster(of)?);
-    let ordinal: i64 = member.place.pod()?.rsplit('-').next()?.parse().ok()?;
-    let spec = tc.spec.pd.as_ref().map_or(0, |pd| pd.replicas);
-    let wanted = stateful_set(cluster, tc, Component::Pd).map_or(spec, |set| spec.max(set.spec.replicas));
-    // Only a cluster that shows all of its pods proves that one is not there.
-    let away = cluster.freshness.is_live() && member.pod_phase.is_none() && member.healthy != Some(true);
-    let numbered = tc.delete_slots().next().is_none();
-    (away && numbered && !member.name.is_empty() && ordinal >= wanted).then_some(wanted)
-}
-
-/// What PD told of placement, where it was asked; of several pods that were asked the latest, since the lead moves.
-pub fn details<'a>(fleet: &'a Fleet, database: &Database) -> Option<&'a PdDetails> {
-    let known = database.tidb_clusters.iter().filter_map(|of| {
-        let (cluster, tc) = (fleet.clusters.get(&of.context)?, fleet.tidb_cluster(of)?);
-        let pods = component_pods(cluster, tc, Component::Pd).into_iter();
-        Some(pods.filter_map(|pod| cluster.more.pd.get(&pod.metadata.key())).collect::<Vec<_>>())
-    });
-    known.flatten().max_by_key(|details| details.at)
 }
 
 /// The placement rules; none where PD says that they are off, `None` where they are not known.
@@ -130,19 +105,6 @@ pub fn without(fleet: &Fleet, database: &Database, of: &ObjectRef, tc: &TidbClus
         tiproxy_pods: pods(Component::Tiproxy),
         set_replicas: total(sets.map(|set| set.spec.replicas.max(set.status.replicas))),
     }
-}
-
-/// By which labels PD keeps replicas apart. `None`: nobody told.
-pub(crate) fn location_labels<'a>(fleet: &'a Fleet, database: &Database) -> Option<&'a [String]> {
-    let clusters = database
-        .tidb_clusters
-        .iter()
-        .filter_map(|of| Some((fleet.clusters.get(&of.context)?, fleet.tidb_cluster(of)?)));
-    let pods = clusters.flat_map(|(cluster, tc)| {
-        component_pods(cluster, tc, Component::Pd).into_iter().map(|pod| cluster.pd.get(&pod.metadata.key()))
-    });
-    let answers = pods.flatten().filter_map(|view| view.answer.as_ref().ok());
-    answers.filter(|answer| answer.max_replicas.is_some()).map(|answer| answer.location_labels.as_slice()).next()
 }
 
 /// A key range, the ids of the stores that are left for it, and whether they are TiFlash's.
@@ -227,11 +189,8 @@ fn holds(constraint: &LabelConstraint, labels: &BTreeMap<String, String>) -> boo
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fleet::Freshness;
     use crate::fleet::database::Place;
-    use crate::fleet::database::databases;
-    use crate::fleet::pd::{EtcdMember, MemberId, Store};
-    use crate::hazards::test_fleet::Bed;
+    use crate::fleet::pd::Store;
 
     fn row(id: u64, of: &str, state: &str, labels: &[(&str, &str)]) -> StoreRow {
         let labels: BTreeMap<String, String> = labels.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect();
@@ -292,28 +251,6 @@ mod tests {
         assert!(shorts(&[rule(3, &[]), tiflash.clone()], &with_flash, &left)[0].contains("0 TiFlash stores"));
         let both = [east(4), east(5), east(6), flash(8, "east")];
         assert_eq!(shorts(&[rule(3, &[]), tiflash], &with_flash, &both), Vec::<String>::new());
-    }
-
-    /// One that never started is told of as such: counted twice it would be taken twice off the members that are left.
-    #[test]
-    fn a_ghost_has_started_once_and_its_cluster_shows_that_its_pod_is_gone() {
-        let wanted = |name: &str, live: bool| {
-            let mut bed = Bed::healthy();
-            let host = "prod-west-pd-1.prod-west-pd-peer.db.svc.west.local";
-            bed.members.push(EtcdMember { id: MemberId(9), name: name.into(), ..bed.members[2].clone() });
-            let member = bed.members.last_mut().expect("just added");
-            member.peer_urls = vec![format!("http://{host}:2380")];
-            member.client_urls.clear();
-            let mut fleet = bed.fleet();
-            if !live {
-                fleet.clusters.get_mut("west").expect("it is there").freshness = Freshness::Unreachable;
-            }
-            let database = databases(&fleet).remove(0);
-            ghost(&fleet, database.member(MemberId(9)).expect("it is listed"))
-        };
-        assert_eq!(wanted("prod-west-pd-1.prod-west-pd-peer.db.svc.west.local", true), Some(1));
-        assert_eq!(wanted("prod-west-pd-1.prod-west-pd-peer.db.svc.west.local", false), None);
-        assert_eq!(wanted("", true), None);
     }
 
     #[test]

@@ -142,14 +142,17 @@ mod tests {
         let code = [
             include_str!("cluster_domain.rs"),
             include_str!("tidbcluster_spec.rs"),
+            include_str!("kube_cluster_and_operator.rs"),
             include_str!("names_and_versions.rs"),
             include_str!("cluster_reference.rs"),
             include_str!("region_replicas.rs"),
             include_str!("stalled_operations.rs"),
             include_str!("tls_certificates.rs"),
             include_str!("membership.rs"),
+            include_str!("peer_urls.rs"),
             include_str!("upgrade.rs"),
             include_str!("tidbcluster_removal.rs"),
+            include_str!("volume_claims.rs"),
             include_str!("health.rs"),
             include_str!("../fleet/problem.rs"),
         ]

@@ -6,10 +6,12 @@ use crate::fleet::advice::RunLine;
 use crate::fleet::hazard_id::HazardId;
 use jiff::Timestamp;
 
-use crate::fleet::closer_look::PdDetails;
 use crate::fleet::database::{Database, Member, answers};
+use crate::fleet::dns::Served;
 use crate::fleet::kubectl_quoting::kubectl;
 use crate::fleet::pd::{PdAnswer, PdView};
+use crate::fleet::pd_details::PdDetails;
+use crate::fleet::problem_subject::SubjectKind;
 use crate::fleet::tidbcluster::{Component, TidbCluster};
 use crate::fleet::version::Version;
 use crate::fleet::{Fleet, KubeCluster, ObjectKey, ObjectRef, remedy_commands};
@@ -152,4 +154,32 @@ impl Part<'_> {
     pub fn operator_line(&self) -> String {
         self.cluster.operator_version.clone().unwrap_or_else(|| "not known".into())
     }
+}
+
+/// The live KubeCluster in which a pod of this DNS name would have to run, with `(tc name, namespace)`.
+pub(super) fn home<'a>(
+    scene: &CheckContext<'a>,
+    host: &str,
+    component: Component,
+) -> Option<(&'a KubeCluster, String, String)> {
+    let mut labels = host.splitn(5, '.');
+    let (_, service, namespace) = (labels.next()?, labels.next()?, labels.next()?);
+    let (svc, domain) = (labels.next()?, labels.next()?);
+    let name = service.strip_suffix(&format!("-{}-peer", component.key()))?;
+    let cluster = scene
+        .fleet
+        .clusters
+        .values()
+        .find(|cluster| cluster.freshness.is_live() && cluster.dns.serves(domain) == Served::Yes && svc == "svc")?;
+    Some((cluster, name.to_owned(), namespace.to_owned()))
+}
+
+/// A member by its name, or by its id while it has none.
+pub(super) fn member_name(member: &Member) -> String {
+    if member.name.is_empty() { member.id.hex() } else { member.name.clone() }
+}
+
+/// A member as what a finding is about.
+pub(super) fn member_subject(member: &Member) -> Subject {
+    Subject::of_pd(SubjectKind::Member, member.id.hex())
 }

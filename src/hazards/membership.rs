@@ -1,22 +1,21 @@
-//! `domain.md` §5.3: PD's membership and its quorum. Hazards 27 to 46.
+//! `domain.md` §5.3: PD's membership and its quorum. Hazards 27 to 46, and members without a pod (57).
+//!
+//! Not here: their peerURLs ([`crate::hazards::peer_urls`]), when a member is a ghost ([`crate::fleet::ghost_member`]).
 
 use crate::fleet::advice::{Advice, RunLine};
 use crate::fleet::hazard_id::HazardId;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use crate::fleet::database::Member;
-use crate::fleet::pd::MemberId;
-use crate::fleet::pd_leader_state::Lead;
-use crate::fleet::peer_url_check::{BadPeerUrl, check_held, normal};
+use crate::fleet::database::{Member, host};
+use crate::fleet::ghost_member::ghost;
 use crate::fleet::problem_subject::SubjectKind;
-use crate::fleet::remedy_commands::{correct_peer_urls, remove_unused};
+use crate::fleet::remedy_commands::remove_unused;
 use crate::fleet::rollout::stateful_set;
 use crate::fleet::tidbcluster::Component;
-use crate::fleet::tls_toggle::{forced, speaks_tls};
+use crate::fleet::tls_toggle::forced;
 use crate::fleet::workload::StatefulSet;
-use crate::hazards::check_context::CheckContext;
+use crate::hazards::check_context::{CheckContext, home, member_name, member_subject};
 use crate::hazards::{Finding, OfDatabase, Subject};
-use crate::pluralize::{counted, is};
 
 pub(super) const ALL: &[OfDatabase] = &[
     single_pd,
@@ -25,21 +24,11 @@ pub(super) const ALL: &[OfDatabase] = &[
     spread,
     rolling_in_two,
     single_unsynced,
-    malformed,
-    half_updated,
-    shared_urls,
     in_doubt,
     discovery,
     asymmetric,
+    ghosts,
 ];
-
-fn shown(member: &Member) -> String {
-    if member.name.is_empty() { member.id.hex() } else { member.name.clone() }
-}
-
-fn subject(member: &Member) -> Subject {
-    Subject::of_pd(SubjectKind::Member, member.id.hex())
-}
 
 /// 27. One PD, opened for others to join: the join itself can take its quorum.
 fn single_pd(scene: &CheckContext<'_>) -> Vec<Finding> {
@@ -63,9 +52,9 @@ fn nameless(scene: &CheckContext<'_>) -> Vec<Finding> {
             let remove = remove_unused(scene.fleet, scene.database, member);
             scene
                 .find(HazardId::NamelessMember, sentence)
-                .on(subject(member))
-                .saw(&subject(member), "name", "(empty)", scene.pd_seen())
-                .saw(&subject(member), "peerURLs", member.peer_urls.join(", "), scene.pd_seen())
+                .on(member_subject(member))
+                .saw(&member_subject(member), "name", "(empty)", scene.pd_seen())
+                .saw(&member_subject(member), "peerURLs", member.peer_urls.join(", "), scene.pd_seen())
                 .then(remove)
         })
         .collect()
@@ -83,7 +72,7 @@ fn duplicate_names(scene: &CheckContext<'_>) -> Vec<Finding> {
             let mut found =
                 scene.find(HazardId::DuplicatePdName, format!("{} members are called {name}", members.len()));
             for member in members {
-                found = found.saw(&subject(member), "name", name, scene.pd_seen()).on(subject(member));
+                found = found.saw(&member_subject(member), "name", name, scene.pd_seen()).on(member_subject(member));
             }
             found.then("remove the stale one by its id (never by its name), and the volume of the pod that it was")
         })
@@ -201,100 +190,6 @@ fn single_unsynced(scene: &CheckContext<'_>) -> Vec<Finding> {
     all
 }
 
-/// 34. A peerURL that etcd cannot read: the other members crash on it.
-fn malformed(scene: &CheckContext<'_>) -> Vec<Finding> {
-    let mut all = Vec::new();
-    for member in &scene.database.members {
-        let of = scene.parts.iter().find(|part| scene.members(part).iter().any(|own| own.id == member.id));
-        let bad = |url: &String| -> Option<BadPeerUrl> {
-            let (plain, tls) = (check_held(url, false), check_held(url, true));
-            match (plain, tls) {
-                (Err(plain), Err(tls)) if normal(url).starts_with("https") => {
-                    Some(if plain == tls { plain } else { tls })
-                }
-                (Err(plain), Err(_)) => Some(plain),
-                // One of the schemes fits; which one it should be is another hazard.
-                (Ok(()), _) | (_, Ok(())) => None,
-            }
-        };
-        let why = match member.peer_urls.as_slice() {
-            [] => Some(BadPeerUrl::Empty),
-            urls => urls.iter().find_map(bad),
-        };
-        let Some(why) = why else { continue };
-        let mut found =
-            scene.find(HazardId::MalformedPeerUrl, format!("the peerURL of {} is unusable: {why}", shown(member)));
-        found =
-            found.on(subject(member)).saw(&subject(member), "peerURLs", member.peer_urls.join(", "), scene.pd_seen());
-        let remedy = match (of, &member.expected_peer_url) {
-            // Without a majority no API changes it.
-            _ if scene.database.lead == Lead::Lost => "PD's majority is lost, and no API changes a peerURL then: restart no PD that still runs, keep its volume, and rebuild PD from it with pd-recover".into(),
-            (Some(part), Some(expected)) => {
-                RunLine::run("repair-peer-urls").on(part.of).behind(format!("restart no PD; set it to {expected}"))
-            }
-            _ => "restart no PD; set it to the URL of its pod through a member that still answers".into(),
-        };
-        all.push(found.then(remedy));
-    }
-    all
-}
-
-/// 37. Opened for others, and not every peerURL is the expected one.
-fn half_updated(scene: &CheckContext<'_>) -> Vec<Finding> {
-    let mut all = Vec::new();
-    for part in scene.parts.iter().filter(|part| part.opened()) {
-        let own = scene.members(part);
-        let stale: Vec<&&Member> = own
-            .iter()
-            .filter(|member| member.drift && !member.peer_urls.is_empty())
-            .filter(|member| {
-                let tls = speaks_tls(part.cluster, part.tc, member.place.pod().unwrap_or_default());
-                member.peer_urls.iter().all(|url| check_held(url, tls).is_ok())
-            })
-            .collect();
-        if stale.is_empty() {
-            continue;
-        }
-        let (wrong, urls) = (stale.len(), counted(own.len(), "peerURL"));
-        let sentence = format!("{wrong} of {urls} {} not what other KubeClusters can reach", is(wrong));
-        let mut found = scene.find_at(HazardId::PeerUrlsHalfUpdated, part, sentence);
-        for member in stale {
-            let expected = member.expected_peer_url.as_deref().unwrap_or_default();
-            let value = format!("{} (expected {expected})", member.peer_urls.join(", "));
-            found = found.on(subject(member)).saw(&subject(member), "peerURLs", value, scene.pd_seen());
-        }
-        all.push(found.then(correct_peer_urls(scene.fleet, scene.database, part.of, part.tc)));
-    }
-    all
-}
-
-/// 38. One URL for two members, in whatever form.
-fn shared_urls(scene: &CheckContext<'_>) -> Vec<Finding> {
-    let mut by_url: BTreeMap<String, BTreeSet<MemberId>> = BTreeMap::new();
-    for member in &scene.database.members {
-        for url in &member.peer_urls {
-            by_url.entry(normal(url)).or_default().insert(member.id);
-        }
-    }
-    let twice = by_url.into_iter().filter(|(_, ids)| ids.len() > 1);
-    twice
-        .map(|(url, ids)| {
-            let mut found =
-                scene.find(HazardId::PeerUrlShared, format!("{} members have the peerURL {url}", ids.len()));
-            for id in ids {
-                let subject = Subject::of_pd(SubjectKind::Member, id.hex());
-                found = found.saw(&subject, "peerURLs", &url, scene.pd_seen()).on(subject);
-            }
-            found.then(match scene.parts.first() {
-                Some(part) => {
-                    RunLine::run("repair-peer-urls").on(part.of).behind("give each member the URL of its own pod")
-                }
-                None => "give each member the URL of its own pod".into(),
-            })
-        })
-        .collect()
-}
-
 /// 39. The PD pods do not list the same: a change is on its way, or lost.
 fn in_doubt(scene: &CheckContext<'_>) -> Vec<Finding> {
     let listed: Vec<_> = scene.views().filter(|(_, _, _, answer)| !answer.members.is_empty()).collect();
@@ -373,19 +268,61 @@ fn asymmetric(scene: &CheckContext<'_>) -> Vec<Finding> {
         }
         let sentence = format!(
             "{} is healthy for some PD pods and not for others: the way between them is not whole",
-            shown(member)
+            member_name(member)
         );
-        let mut found = scene.find(HazardId::AsymmetricHealth, sentence).on(subject(member));
+        let mut found = scene.find(HazardId::AsymmetricHealth, sentence).on(member_subject(member));
         for (from, well) in told {
             let value = if well { "healthy" } else { "not healthy" };
             found = found.saw(
-                &subject(member),
+                &member_subject(member),
                 &format!("GET /pd/api/v1/health as {from} answers"),
                 value,
                 scene.pd_seen(),
             );
         }
         all.push(found.then(verify_network(scene)));
+    }
+    all
+}
+
+/// 57. A member whose pod is gone for good still counts for quorum.
+fn ghosts(scene: &CheckContext<'_>) -> Vec<Finding> {
+    let mut all = Vec::new();
+    for member in scene.database.members.iter().filter(|member| !member.name.is_empty()) {
+        let why = match member.place.pod() {
+            Some(pod) => {
+                let Some((of, wanted)) = member.place.of().zip(ghost(scene.fleet, member)) else { continue };
+                format!("its pod {}/{pod} is gone, and {of} asks for {wanted} PD", of.context)
+            }
+            None => {
+                let hosts: Vec<&str> = [member.name.as_str()]
+                    .into_iter()
+                    .chain(member.client_urls.iter().filter_map(|url| host(url)))
+                    .collect();
+                let Some((cluster, name, namespace)) = hosts.iter().find_map(|host| home(scene, host, Component::Pd))
+                else {
+                    continue;
+                };
+                if cluster.tidb_clusters.keys().any(|key| key.name == name && key.namespace == namespace) {
+                    continue;
+                }
+                format!("its TidbCluster {}/{namespace}/{name} is gone", cluster.context)
+            }
+        };
+        let subject = Subject::of_pd(SubjectKind::Member, member.id.hex());
+        let health = match member.healthy {
+            Some(true) => "healthy",
+            Some(false) => "not healthy",
+            None => "not known",
+        };
+        all.push(
+            scene
+                .find(HazardId::GhostMember, format!("{} still counts for quorum: {why}", member.name))
+                .on(subject.clone())
+                .saw(&subject, "name", &member.name, scene.pd_seen())
+                .saw(&subject, "health", health, scene.pd_seen())
+                .then(remove_unused(scene.fleet, scene.database, member)),
+        );
     }
     all
 }

@@ -1,11 +1,13 @@
 //! Names and versions as the objects have them: variables that were never replaced, tags that are none, names that DNS cannot carry.
 //!
-//! Hazards 12, 73 and 74; what a text can be is [`crate::hazards::lint::name_and_version_syntax`]'s.
+//! Hazards 12, 73 and 74; what a text can be is [`crate::hazards::lint::name_and_version_syntax`]'s, what a placeholder looks like
+//! [`crate::hazards::lint::placeholders`]'.
 
 use crate::fleet::dns::normal;
 use crate::fleet::hazard_id::HazardId;
 use crate::hazards::check_context::CheckContext;
-use crate::hazards::lint::name_and_version_syntax::{VersionFault, any_placeholder, domain_fault, version_fault};
+use crate::hazards::lint::name_and_version_syntax::{VersionFault, domain_fault, version_fault};
+use crate::hazards::lint::placeholders::any_placeholder;
 use crate::hazards::{Finding, OfDatabase, Severity};
 
 pub(super) const ALL: &[OfDatabase] = &[unreplaced_variable, no_version, no_dns_name];

@@ -1,23 +1,29 @@
 //! What waits for something that does not come by itself: hazards 76 to 80, each met in public (tidb-operator#2161, #2160, #5614,
-//! #5613, #4886, #4644, #3948, #5146, #5372, #5678, #7063).
+//! #5613, #4886, #4644, #3948, #5146, #5372, #5678, #7063); and leaders or regions that are being moved away (63), which only looks so.
 //!
-//! All of it shows in the objects beside what PD tells. Not here: what goes on and only takes long ([`crate::hazards::upgrade`]).
+//! All of it shows in the objects beside what PD tells. Not here: versions, and what rolls too early or twice ([`crate::hazards::upgrade`]).
 
 use crate::fleet::ObjectRef;
-use crate::fleet::closer_look::EVICT_LEADER_SCHEDULER;
 use crate::fleet::hazard_id::HazardId;
 use crate::fleet::pd::Store;
+use crate::fleet::pd_details::EVICT_LEADER_SCHEDULER;
 use crate::fleet::pd_leader_state::Lead;
 use crate::fleet::problem_subject::SubjectKind;
 use crate::fleet::rollout::{after_failover, component_pods};
 use crate::fleet::tidbcluster::{Component, ComponentSpec, GRPC_RESOLVER};
-use crate::fleet::workload::Pod;
+use crate::fleet::workload::{EVICT_LEADER, Pod};
 use crate::hazards::check_context::{CheckContext, Part};
 use crate::hazards::{Finding, OfDatabase, Subject};
 use crate::pluralize::counted;
 
-pub(super) const ALL: &[OfDatabase] =
-    &[failover_left_over, eviction_unknown_to_pd, scale_in_without_store_id, resolver_differs, unknown_component];
+pub(super) const ALL: &[OfDatabase] = &[
+    eviction,
+    failover_left_over,
+    eviction_unknown_to_pd,
+    scale_in_without_store_id,
+    resolver_differs,
+    unknown_component,
+];
 
 /// `pkg/manager/member/tikv_upgrader.go` of TiDB Operator 1.6; older ones wrote the second.
 const EVICTING: [&str; 2] = ["evictLeaderBeginTime", "tidb.pingcap.com/evictLeaderBeginTime"];
@@ -27,6 +33,66 @@ const STORES: [Component; 2] = [Component::Tikv, Component::Tiflash];
 
 fn pod_subject(part: &Part<'_>, pod: &Pod) -> Subject {
     Subject::object(SubjectKind::Pod, &ObjectRef::new(&part.of.context, &part.of.namespace, &pod.metadata.name))
+}
+
+/// 63. Leaders or regions are being moved away, which takes long and looks stuck.
+fn eviction(scene: &CheckContext<'_>) -> Vec<Finding> {
+    let mut said = Vec::new();
+    let mut evidence = Vec::new();
+    for part in &scene.parts {
+        let own = part.cluster.pods_of(part.tc);
+        for (pod, value) in own.filter_map(|pod| Some((pod, pod.metadata.annotations.get(EVICT_LEADER)?))) {
+            let at = ObjectRef::new(&part.of.context, &part.of.namespace, &pod.metadata.name);
+            said.push(format!("leaders are asked to leave {at}"));
+            evidence.push((
+                Subject::object(SubjectKind::Pod, &at),
+                format!("metadata.annotations[{EVICT_LEADER}]"),
+                value.clone(),
+                part.seen(),
+            ));
+        }
+    }
+    let whole = Subject::of_pd(SubjectKind::Database, &scene.database.name);
+    if let Some((_, details)) = scene.details {
+        let rolls =
+            scene.parts.iter().any(|part| part.tc.status.tikv.phase.as_deref().is_some_and(|phase| phase != "Normal"));
+        let evicts = details.schedulers.iter().flatten().any(|name| name.starts_with(EVICT_LEADER_SCHEDULER));
+        if evicts {
+            said.push(match rolls {
+                true => "leaders are being moved off a TiKV store, for up to 25 hours".to_owned(),
+                false => {
+                    "PD keeps leaders off a TiKV store, though no TiKV is being changed: the scheduler was left behind"
+                        .to_owned()
+                }
+            });
+            evidence.push((
+                whole.clone(),
+                "GET /pd/api/v1/schedulers".into(),
+                EVICT_LEADER_SCHEDULER.into(),
+                Some(details.at),
+            ));
+        }
+        for removal in details.removing.iter().flatten() {
+            let store = removal.store_id.map_or("stores".to_owned(), |id| format!("store {id}"));
+            let left = removal.left_seconds.filter(|left| left.is_finite() && *left > 0.0);
+            let eta = left.map_or("no estimate".to_owned(), |left| format!("about {left:.0} s left"));
+            said.push(format!("{store} being emptied: {:.0} %, {eta}", removal.progress * 100.0));
+            evidence.push((
+                whole.clone(),
+                "GET /pd/api/v1/stores/progress".into(),
+                format!("{:.2}", removal.progress),
+                Some(details.at),
+            ));
+        }
+    }
+    if said.is_empty() {
+        return Vec::new();
+    }
+    let mut found = scene.find(HazardId::SilentEviction, said.join("; ")).on(whole);
+    for (subject, field, value, seen) in evidence {
+        found = found.saw(&subject, &field, value, seen);
+    }
+    vec![found.then("let it go on while the counts fall (tidepilot status --watch); a mark that was left behind: tidepilot diagnose")]
 }
 
 /// 76. The pods that failover made stay, and hold scaling back, until the operator is told that the failed ones are done with.

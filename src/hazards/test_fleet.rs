@@ -2,11 +2,12 @@
 
 use serde_json::{Value, json};
 
-use crate::fleet::closer_look::{Controller, Operator, PdDetails, PlacementRule, RecordGuard};
+use crate::fleet::closer_look::{Controller, Operator, RecordGuard};
 use crate::fleet::corefile;
 use crate::fleet::dns::Dns;
 use crate::fleet::object_kind::{Lookup, ObjectKind};
 use crate::fleet::pd::{EtcdMember, MemberId, MembershipApi, PdAnswer, PdView, Store};
+use crate::fleet::pd_details::{PdDetails, PlacementRule};
 use crate::fleet::region_health_counts::RegionCheck;
 use crate::fleet::{Change, Crd, Fleet, Freshness, ObjectKey, What};
 use crate::hazards::{Checked, check};

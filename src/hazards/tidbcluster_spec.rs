@@ -1,39 +1,26 @@
-//! `domain.md` §5.1: how the objects are written. Hazards 3 to 17; 1 and 2 are in [`crate::hazards::cluster_domain`].
+//! `domain.md` §5.1: how the objects are written. Hazards 3, 4, 8 to 10, 14, 15 and 70; 1 and 2 are in [`crate::hazards::cluster_domain`].
 //!
-//! One function per hazard. Where the answer needs two KubeClusters at once, [`fleet`] gives it.
+//! One function per hazard. Where the answer needs two KubeClusters at once, [`fleet`] gives it. Not here: CRD and operator
+//! ([`crate::hazards::kube_cluster_and_operator`]), volumes ([`crate::hazards::volume_claims`]).
 
 use crate::fleet::advice::{Advice, RunLine};
 use crate::fleet::hazard_id::HazardId;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use crate::fleet::database::{Database, referenced};
 use crate::fleet::rollout::{ComponentRollout, Held, held_in, moves, rollout};
 use crate::fleet::tidbcluster::{Component, TidbCluster};
-use crate::fleet::version::Version;
-use crate::fleet::{Crd, Fleet, ObjectRef};
+use crate::fleet::{Fleet, ObjectRef};
 use crate::hazards::check_context::{CheckContext, Part};
 use crate::hazards::{Finding, OfDatabase, Severity, Subject};
 use crate::pluralize::counted;
 
-pub(super) const ALL: &[OfDatabase] = &[
-    across_k8s_missing,
-    crd_or_operator_too_old,
-    operator_versions_differ,
-    config_not_rolled,
-    tiproxy,
-    microservices,
-    failover_on,
-    paused,
-    suspended,
-    rejected,
-    volumes_reclaimed,
-];
+pub(super) const ALL: &[OfDatabase] =
+    &[across_k8s_missing, config_not_rolled, tiproxy, microservices, failover_on, paused, suspended];
 
 /// What is judged over all Databases at once.
 pub(super) fn fleet(fleet: &Fleet, databases: &[Database]) -> Vec<Finding> {
-    let mut all = duplicate_triple(fleet, databases);
-    all.extend(same_cluster_twice(fleet));
-    all
+    duplicate_triple(fleet, databases)
 }
 
 /// 3. Name, namespace and DNS domain together must be unique among TidbClusters that may meet.
@@ -98,54 +85,6 @@ fn across_k8s_missing(scene: &CheckContext<'_>) -> Vec<Finding> {
                 })
         })
         .collect()
-}
-
-/// 5. The CRD drops acrossK8s silently, or the operator does not know it.
-fn crd_or_operator_too_old(scene: &CheckContext<'_>) -> Vec<Finding> {
-    let judge = |part: &Part<'_>| {
-        if !scene.spans() && !part.opened() {
-            return None;
-        }
-        let subject = Subject::cluster(&part.of.context);
-        let (field, value, sentence) = match (&part.cluster.crd, part.operator()) {
-            (Crd::Served { across_k8s: Some(false) }, _) => (
-                "CustomResourceDefinition tidbclusters.pingcap.com",
-                "no spec.acrossK8s".to_owned(),
-                "its TidbCluster CRD does not know acrossK8s and drops the field without a word".to_owned(),
-            ),
-            (_, Some(operator)) if operator < Version::new(1, 3, 0) => (
-                "Deployment tidb-controller-manager, image",
-                part.operator_line(),
-                format!("TiDB Operator {operator} does not know acrossK8s (1.3.0 is the first)"),
-            ),
-            _ => return None,
-        };
-        Some(
-            scene.find_at(HazardId::CrdOrOperatorTooOld, part, sentence).saw(&subject, field, value, part.seen()).then(
-                "replace the CRD first (server-side apply: it is too large for client-side), then upgrade the operator",
-            ),
-        )
-    };
-    scene.parts.iter().filter_map(judge).collect()
-}
-
-/// 6. Operators of different minor versions drive one Database.
-fn operator_versions_differ(scene: &CheckContext<'_>) -> Vec<Finding> {
-    let known: BTreeMap<&str, Version> =
-        scene.parts.iter().filter_map(|part| Some((part.of.context.as_str(), part.operator()?))).collect();
-    let minors: BTreeSet<(u64, u64)> = known.values().map(|version| (version.major, version.minor)).collect();
-    if minors.len() < 2 {
-        return Vec::new();
-    }
-    let said: Vec<String> = known.iter().map(|(context, version)| format!("{context} {version}")).collect();
-    let mut found = scene
-        .find(HazardId::OperatorVersionsDiffer, format!("different versions of TiDB Operator: {}", said.join(", ")));
-    for (context, version) in &known {
-        let subject = Subject::cluster(context);
-        let seen = scene.fleet.clusters.get(*context).and_then(|cluster| cluster.heard);
-        found = found.saw(&subject, "Deployment tidb-controller-manager, image", version.to_string(), seen).on(subject);
-    }
-    vec![found.then("bring all operators to one minor version before anything else is changed")]
 }
 
 /// 8. A change of the spec that restarts nothing.
@@ -365,64 +304,6 @@ fn suspended(scene: &CheckContext<'_>) -> Vec<Finding> {
         }));
     }
     all
-}
-
-/// 16. The operator rejects the object in its loop and leaves status as it was.
-fn rejected(scene: &CheckContext<'_>) -> Vec<Finding> {
-    let mut all = Vec::new();
-    for part in &scene.parts {
-        let events = part.cluster.more.events.iter().flatten();
-        let last = events.filter(|event| {
-            event.kind == "TidbCluster" && event.reason == "FailedValidation" && event.object == part.tc.metadata.key()
-        });
-        let Some(event) = last.max_by_key(|event| event.last) else { continue };
-        all.push(
-            scene
-                .find_at(
-                    HazardId::RejectedByOperator,
-                    part,
-                    format!("the operator rejects the object: {}", event.message),
-                )
-                .saw(&part.subject(), "event FailedValidation", counted(event.count, "time"), event.last)
-                .then("correct what the event names; status is the old one until then"),
-        );
-    }
-    all
-}
-
-/// 72.
-fn volumes_reclaimed(scene: &CheckContext<'_>) -> Vec<Finding> {
-    let parts = scene.parts.iter().filter(|part| part.tc.spec.enable_pv_reclaim == Some(true));
-    let sentence = "enablePVReclaim is true: the operator deletes the volumes of pods that were scaled in, whatever pvReclaimPolicy says";
-    parts
-        .map(|part| {
-            scene
-                .find_at(HazardId::VolumesReclaimed, part, sentence)
-                .saw(&part.subject(), "spec.enablePVReclaim", "true", part.seen())
-                .then(part.patch("{\"enablePVReclaim\":false}"))
-        })
-        .collect()
-}
-
-/// 66. Two contexts of one KubeCluster.
-fn same_cluster_twice(fleet: &Fleet) -> Vec<Finding> {
-    let twice = fleet.clusters.values().filter_map(|cluster| Some((cluster, fleet.same_cluster_as(&cluster.context)?)));
-    twice
-        .map(|(cluster, first)| {
-            let sentence = format!("the contexts {first} and {} are one Kubernetes cluster", cluster.context);
-            let subjects = [Subject::cluster(first), Subject::cluster(&cluster.context)];
-            // Everything counts such a cluster once: it is worth a word, and harms nobody who names one context.
-            let mut found = Finding::new(HazardId::WrongContext, None, sentence).severity(Severity::Info);
-            for subject in subjects {
-                let (field, value) = match &cluster.uid {
-                    Some(uid) => ("namespace kube-system, metadata.uid", uid.as_str()),
-                    None => ("kubeconfig, server with one CA", cluster.server.as_str()),
-                };
-                found = found.saw(&subject, field, value, cluster.heard).on(subject);
-            }
-            found.then(format!("name one of them: tidepilot --context {first} …"))
-        })
-        .collect()
 }
 
 fn shown(value: Option<bool>) -> String {

@@ -1,24 +1,20 @@
-//! `domain.md` §5.2: network, DNS and TLS. Hazards 18 to 26.
+//! `domain.md` §5.2: certificates, and TLS that was switched. Hazards 20 to 25.
 //!
 //! Names and ports can only be tried from inside a pod (`verify-network`); what shows from outside are the Secrets, as far as
-//! `fleet::tls` judges them, and what etcd holds as peerURLs.
+//! `fleet::tls` judges them. Not here: peerURLs of the wrong scheme ([`crate::hazards::peer_urls`]), what to do
+//! ([`crate::hazards::certificate_remedy`]).
 
 use crate::fleet::ObjectRef;
-use crate::fleet::advice::RunLine;
 use crate::fleet::certificate_facts::{CertificateFacts, SecretFacts, colons};
-use crate::fleet::database::Member;
 use crate::fleet::hazard_id::HazardId;
 use crate::fleet::object_kind::{ObjectId, ObjectKind};
-use crate::fleet::peer_url_check::{BadPeerUrl, check_held};
 use crate::fleet::problem_subject::SubjectKind;
 use crate::fleet::tls::{CertificateFaultKind, TroubleOf, operator_asks, troubles_of};
-use crate::fleet::tls_toggle::speaks_tls;
 use crate::hazards::certificate_remedy::cure;
 use crate::hazards::check_context::{CheckContext, Part};
 use crate::hazards::{Finding, OfDatabase, Severity, Subject};
-use crate::pluralize::{counted, is};
 
-pub(super) const ALL: &[OfDatabase] = &[certificates, toggled, wrong_schemes];
+pub(super) const ALL: &[OfDatabase] = &[certificates, toggled];
 
 /// 20 to 24. What is wrong with the certificates: one judge for this, for preflights and for what was just issued.
 fn certificates(scene: &CheckContext<'_>) -> Vec<Finding> {
@@ -201,36 +197,6 @@ fn toggled(scene: &CheckContext<'_>) -> Vec<Finding> {
             found = found.saw(&part.subject(), &field, &member.client_url, part.seen());
         }
         for member in scene.members(part) {
-            let subject = Subject::of_pd(SubjectKind::Member, member.id.hex());
-            found = found.saw(&subject, "peerURLs", member.peer_urls.join(", "), scene.pd_seen());
-        }
-        all.push(found);
-    }
-    all
-}
-
-/// 40. peerURLs whose scheme is not the one that PD runs with.
-fn wrong_schemes(scene: &CheckContext<'_>) -> Vec<Finding> {
-    let mut all = Vec::new();
-    for part in scene.parts.iter().filter(|part| scene.database.toggled(part.of).is_none()) {
-        let own = scene.members(part);
-        let tls = |member: &Member| speaks_tls(part.cluster, part.tc, member.place.pod().unwrap_or_default());
-        let off = |member: &&&Member| {
-            let tls = tls(member);
-            let wrong = |url: &String| matches!(check_held(url, tls), Err(BadPeerUrl::Scheme { .. }));
-            // Only the scheme: a text that is no URL at all is another hazard.
-            member.peer_urls.iter().any(|url| wrong(url) && check_held(url, !tls).is_ok())
-        };
-        let wrong: Vec<&&Member> = own.iter().filter(off).collect();
-        let Some(first) = wrong.first() else { continue };
-        let scheme = if tls(first) { "https" } else { "http" };
-        let (off, urls) = (wrong.len(), counted(own.len(), "peerURL"));
-        let sentence = format!("{off} of {urls} {} not {scheme}://, as PD runs", is(off));
-        let mut found = scene
-            .find_at(HazardId::PeerUrlWrongScheme, part, sentence)
-            .then(RunLine::run("repair-peer-urls").on(part.of));
-        found = found.saw(&part.subject(), "spec.tlsCluster.enabled", part.tc.tls().to_string(), part.seen());
-        for member in wrong {
             let subject = Subject::of_pd(SubjectKind::Member, member.id.hex());
             found = found.saw(&subject, "peerURLs", member.peer_urls.join(", "), scene.pd_seen());
         }

@@ -2,8 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::fleet::closer_look::{PlacementRule, Policy, RecordGuard, Removal};
+use crate::fleet::closer_look::{Policy, RecordGuard};
 use crate::fleet::pd::Store;
+use crate::fleet::pd_details::{PlacementRule, Removal};
 use crate::fleet::region_health_counts::RegionCheck;
 use crate::hazards::Severity;
 use crate::hazards::fault_injection::{Plant, claim, member, stray, tls_but, without_domains};

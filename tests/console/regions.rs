@@ -7,7 +7,7 @@ use crate::keys::{check, place, sent};
 use crate::questions::screen_of;
 use tidepilot::app::App;
 use tidepilot::app::message::{Effect, Message};
-use tidepilot::fleet::closer_look::PdDetails;
+use tidepilot::fleet::pd_details::PdDetails;
 use tidepilot::fleet::region_health_counts::RegionCheck;
 use tidepilot::fleet::region_health_counts::RegionCounts;
 use tidepilot::fleet::{Change, ObjectKey, What};

@@ -18,13 +18,14 @@ use crate::client::pd::leader_details;
 use crate::client::wire::link::{Link, Links};
 use crate::client::wire::request_error::{RequestError, RequestErrorKind};
 use crate::client::{encode, pd, plain};
-use crate::fleet::closer_look::{Claim, Controller, Event, Extra, Extras, Operator, Policy, RecordGuard};
+use crate::fleet::closer_look::{Controller, Event, Extra, Extras, Operator, Policy, RecordGuard};
 use crate::fleet::database::{Database, databases};
 use crate::fleet::object_kind::{ObjectId, ObjectKind};
 use crate::fleet::pd_pod_to_ask::pod_to_ask;
 use crate::fleet::tidbcluster::TidbCluster;
 use crate::fleet::tls::{authority_secret, wanted_of};
 use crate::fleet::tls_toggle::pod_speaks_tls;
+use crate::fleet::volume_claim::Claim;
 use crate::fleet::workload::Pod;
 use crate::fleet::{Change, Fleet, KubeCluster, ObjectKey, ObjectRef, What};
 

@@ -14,7 +14,7 @@ use crate::client::pd::{Asker, PdRead, not_bootstrapped, open, said};
 use crate::client::wire::deadline::Within;
 use crate::client::wire::link::Link;
 use crate::client::wire::tunnel::{TOO_LONG, Tunnel};
-use crate::fleet::closer_look::{PdDetails, PlacementRule, Removal};
+use crate::fleet::pd_details::{PdDetails, PlacementRule, Removal};
 use crate::fleet::region_health_counts::RegionCheck;
 use crate::fleet::region_health_counts::RegionCounts;
 use crate::fleet::tidbcluster::TidbCluster;

@@ -1,11 +1,12 @@
 //! Whether the certificates of one Database fit each other: one CA (hazard 21), and common names that are let in (hazard 22).
 //!
 //! Of two CAs the one that more Secrets trust is the Database's; a Secret that stands apart from it is named, and the others
-//! are not. Pure. Not here: one certificate by itself ([`super`]), what to do about it (`hazards::certificate_remedy`).
+//! are not. Pure. Not here: one certificate by itself ([`super::certificate_checks`]), what to do about it (`hazards::certificate_remedy`).
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{CertificateFault, CertificateFaultKind, Purpose, TroubleOf, between, secret, wanted_of};
+use super::certificate_fault::{CertificateFault, CertificateFaultKind, TroubleOf};
+use super::required_certificates::{Purpose, between, secret, wanted_of};
 use crate::fleet::certificate_facts::{CertificateFacts, SecretFacts, kept_by};
 use crate::fleet::object_kind::{Lookup, ObjectId, ObjectKind};
 use crate::fleet::tidbcluster::{Component, TidbCluster};

@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use crate::fleet::ObjectRef;
+
 /// One thing that is wrong with a certificate.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -120,4 +122,13 @@ impl CertificateFaultKind {
             | CertificateFaultKind::NotYetValid => false,
         }
     }
+}
+
+/// One TidbCluster's trouble with TLS.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct TroubleOf {
+    /// The TidbCluster.
+    pub of: ObjectRef,
+    #[serde(flatten)]
+    pub trouble: CertificateFault,
 }

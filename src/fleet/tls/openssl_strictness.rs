@@ -1,9 +1,9 @@
 //! What programs with OpenSSL (TiKV, mysql, curl) refuse in a certificate that PD (Go) takes: by its error numbers.
 //!
-//! `tests/program/check/witness.rs` holds it against `openssl verify`. Pure. Not here: what both refuse ([`super`]), what looks self-signed
+//! `tests/program/check/witness.rs` holds it against `openssl verify`. Pure. Not here: what both refuse ([`super::certificate_checks`]), what looks self-signed
 //! (`client::certificates`, where the signature is at hand).
 
-use super::CertificateFaultKind;
+use super::certificate_fault::CertificateFaultKind;
 use crate::fleet::certificate_facts::{CertificateFacts, SecretFacts, colons};
 
 /// Shorter keys of RSA are below security level 2 of OpenSSL, which is the usual one.

@@ -177,3 +177,8 @@ fn host_forms(host: &str, namespace: &str, domain: Option<&str>) -> Vec<String> 
     forms.extend(domain.map(|domain| format!("{full}.{domain}")));
     forms
 }
+
+/// Whether a Secret is for the components among each other, and not for TiDB's MySQL clients.
+pub fn between(name: &str) -> bool {
+    !name.ends_with("-tidb-server-secret") && !name.ends_with("-tidb-client-secret")
+}

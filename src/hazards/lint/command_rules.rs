@@ -1,8 +1,9 @@
 //! The rules for command lines: what is sent to the wrong place, or not as it reads.
 
 use super::super::Finding;
-use super::name_and_version_syntax::{domain_fault, variable};
+use super::name_and_version_syntax::domain_fault;
 use super::placeholders::name_placeholder;
+use super::placeholders::variable;
 use super::yaml_documents::{Command, Set, flag};
 use crate::fleet::hazard_id::HazardId;
 

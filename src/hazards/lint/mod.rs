@@ -14,7 +14,7 @@ mod embedded_objects;
 mod kustomize;
 mod limits;
 pub(super) mod name_and_version_syntax;
-mod placeholders;
+pub(super) mod placeholders;
 mod references;
 mod shell_quotes;
 mod shell_text;

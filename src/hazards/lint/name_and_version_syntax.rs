@@ -1,70 +1,9 @@
-//! What single texts are: placeholders that nothing has replaced, names that DNS cannot carry, versions that are none.
+//! What single texts are: names that DNS cannot carry, versions that are none, and `max-replicas` of a configuration.
 //!
-//! Tables over strings; which field they are asked about is [`crate::hazards::lint::tidbcluster_spec`]'s.
+//! Tables over strings; which field they are asked about is [`crate::hazards::lint::tidbcluster_spec`]'s. Not here: what a placeholder looks
+//! like ([`super::placeholders`]).
 
 use serde_json::Value;
-
-/// A placeholder in a text, in the forms that a shell, kustomize, Jinja and Helm replace.
-pub fn placeholder(text: &str) -> Option<&str> {
-    variable(text).or_else(|| between(text, "{{", "}}", |_| true))
-}
-
-/// Also the forms that people and other tools write into names: `<x>`, `%X%`, `__X__`, `@X@`, `[[x]]`, `#{x}#`, CHANGE_ME.
-/// Only for fields in which none of this can stand for itself.
-pub fn any_placeholder(text: &str) -> Option<&str> {
-    let word = |inner: &str| {
-        inner.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
-            && inner.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | ' '))
-    };
-    let styles =
-        [("<", ">"), ("%", "%"), ("__", "__"), ("@@", "@@"), ("@", "@"), ("[[", "]]"), ("#{", "}"), ("((", "))")];
-    placeholder(text).or_else(|| styles.into_iter().find_map(|(open, close)| between(text, open, close, word))).or_else(
-        || {
-            let upper = text.to_ascii_uppercase().replace(['-', '_', ' '], "");
-            // An application may well be called todo.
-            let left = upper.contains("CHANGEME") || upper.contains("REPLACEME") || matches!(text, "TODO" | "FIXME");
-            left.then_some(text)
-        },
-    )
-}
-
-/// `${x}`, `$(x)`, `$x`.
-pub fn variable(text: &str) -> Option<&str> {
-    let name = |text: &str| {
-        let length = text.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(text.len());
-        text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_').then_some(length).filter(|length| *length > 0)
-    };
-    let mut from = 0;
-    while let Some(at) = text[from..].find('$').map(|at| from + at) {
-        let rest = &text[at + 1..];
-        let (inner, close) = match rest.chars().next() {
-            Some('{') => (&rest[1..], "}"),
-            Some('(') => (&rest[1..], ")"),
-            _ => (rest, ""),
-        };
-        // `$2a$10$…` is a hash.
-        if close.is_empty() && text[..at].ends_with(|c: char| c.is_ascii_alphanumeric()) {
-            from = at + 1;
-            continue;
-        }
-        if let Some(length) = name(inner) {
-            match (close.is_empty(), inner.find(close)) {
-                (true, _) => return Some(&text[at..at + 1 + length]),
-                (false, Some(end)) => return Some(&text[at..at + 2 + end + 1]),
-                (false, None) => {}
-            }
-        }
-        from = at + 1;
-    }
-    None
-}
-
-fn between<'a>(text: &'a str, open: &str, close: &str, fits: impl Fn(&str) -> bool) -> Option<&'a str> {
-    let start = text.find(open)?;
-    let inner = &text[start + open.len()..];
-    let end = inner.find(close)?;
-    (end > 0 && fits(&inner[..end])).then(|| &text[start..start + open.len() + end + close.len()])
-}
 
 /// Why a text can be no DNS domain of a Kubernetes cluster.
 pub fn domain_fault(domain: &str) -> Option<&'static str> {
@@ -180,41 +119,6 @@ pub fn max_replicas(config: &Value) -> Option<i64> {
 mod tests {
     use super::*;
     use serde_json::json;
-
-    #[test]
-    fn placeholders_of_all_styles() {
-        for (text, expected) in [
-            ("${x}", Some("${x}")),
-            ("a-${CLUSTER_1}.b", Some("${CLUSTER_1}")),
-            ("$(POD_NAME)", Some("$(POD_NAME)")),
-            ("$DOMAIN", Some("$DOMAIN")),
-            ("tc-$name-1", Some("$name")),
-            ("{{ cluster_domain }}", Some("{{ cluster_domain }}")),
-            ("{{.Values.domain}}", Some("{{.Values.domain}}")),
-            ("<domain>", Some("<domain>")),
-            ("db.<your cluster>", Some("<your cluster>")),
-            ("%DOMAIN%", Some("%DOMAIN%")),
-            ("__DOMAIN__", Some("__DOMAIN__")),
-            ("@DOMAIN@", Some("@DOMAIN@")),
-            ("[[ domain ]]", None),
-            ("[[domain]]", Some("[[domain]]")),
-            ("#{domain}#", Some("#{domain}")),
-            ("((domain))", Some("((domain))")),
-            ("change-me", Some("change-me")),
-            ("CHANGEME.local", Some("CHANGEME.local")),
-            ("eu.example", None),
-            ("v7.5.3", None),
-            ("registry:5000/pingcap/pd@sha256:0a", None),
-            ("a$", None),
-            ("todo", None),
-            ("todo-app", None),
-            ("TODO", Some("TODO")),
-            ("$2a$10$rRyBsGSHK6.uc8fntPwVIu", None),
-            ("$1", None),
-        ] {
-            assert_eq!(any_placeholder(text), expected, "{text}");
-        }
-    }
 
     #[test]
     fn domains() {

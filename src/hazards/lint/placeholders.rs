@@ -1,7 +1,9 @@
-//! 12. Names that are empty, and placeholders that nothing replaces: what is told depends on who would replace them.
+//! Names that are empty, and placeholders that nothing replaces (hazard 12): what one looks like in any text ([`any_placeholder`]), and
+//! what is told, which depends on who would replace it.
 //!
 //! A file that is applied is replaced by nobody; a shell replaces only `$X`, Terraform only `${x}`; in a page it is the
-//! reader's to do, which is a note and no fault. What a placeholder looks like in any text is [`super::name_and_version_syntax`]'s.
+//! reader's to do, which is a note and no fault. Not here: what a name or a version can be
+//! ([`super::name_and_version_syntax`]).
 
 use crate::fleet::hazard_id::HazardId;
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,12 +12,73 @@ use serde_json::Value;
 
 use super::super::Finding;
 use super::at;
-use super::name_and_version_syntax::{any_placeholder, placeholder, variable};
 use super::text_fields::{NAMES, walk};
 use super::yaml_documents::{Document, Origin, Set};
 
 /// Placeholders of one note that are named.
 const MOST_NAMED: usize = 6;
+
+/// A placeholder in a text, in the forms that a shell, kustomize, Jinja and Helm replace.
+pub fn placeholder(text: &str) -> Option<&str> {
+    variable(text).or_else(|| between(text, "{{", "}}", |_| true))
+}
+
+/// Also the forms that people and other tools write into names: `<x>`, `%X%`, `__X__`, `@X@`, `[[x]]`, `#{x}#`, CHANGE_ME.
+/// Only for fields in which none of this can stand for itself.
+pub fn any_placeholder(text: &str) -> Option<&str> {
+    let word = |inner: &str| {
+        inner.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+            && inner.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | ' '))
+    };
+    let styles =
+        [("<", ">"), ("%", "%"), ("__", "__"), ("@@", "@@"), ("@", "@"), ("[[", "]]"), ("#{", "}"), ("((", "))")];
+    placeholder(text).or_else(|| styles.into_iter().find_map(|(open, close)| between(text, open, close, word))).or_else(
+        || {
+            let upper = text.to_ascii_uppercase().replace(['-', '_', ' '], "");
+            // An application may well be called todo.
+            let left = upper.contains("CHANGEME") || upper.contains("REPLACEME") || matches!(text, "TODO" | "FIXME");
+            left.then_some(text)
+        },
+    )
+}
+
+/// `${x}`, `$(x)`, `$x`.
+pub fn variable(text: &str) -> Option<&str> {
+    let name = |text: &str| {
+        let length = text.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(text.len());
+        text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_').then_some(length).filter(|length| *length > 0)
+    };
+    let mut from = 0;
+    while let Some(at) = text[from..].find('$').map(|at| from + at) {
+        let rest = &text[at + 1..];
+        let (inner, close) = match rest.chars().next() {
+            Some('{') => (&rest[1..], "}"),
+            Some('(') => (&rest[1..], ")"),
+            _ => (rest, ""),
+        };
+        // `$2a$10$…` is a hash.
+        if close.is_empty() && text[..at].ends_with(|c: char| c.is_ascii_alphanumeric()) {
+            from = at + 1;
+            continue;
+        }
+        if let Some(length) = name(inner) {
+            match (close.is_empty(), inner.find(close)) {
+                (true, _) => return Some(&text[at..at + 1 + length]),
+                (false, Some(end)) => return Some(&text[at..at + 2 + end + 1]),
+                (false, None) => {}
+            }
+        }
+        from = at + 1;
+    }
+    None
+}
+
+fn between<'a>(text: &'a str, open: &str, close: &str, fits: impl Fn(&str) -> bool) -> Option<&'a str> {
+    let start = text.find(open)?;
+    let inner = &text[start + open.len()..];
+    let end = inner.find(close)?;
+    (end > 0 && fits(&inner[..end])).then(|| &text[start..start + open.len() + end + close.len()])
+}
 
 /// A placeholder in a field in which only a name, a domain, an image or a version can stand: all of
 /// [`any_placeholder`], and `{x}`, `<% x %>`, `YOUR_X`, `your-x`, `TWO_WORDS`, `XXX`, `TBD`, `...`.
@@ -171,6 +234,41 @@ pub(super) fn notes(set: &Set) -> Vec<String> {
 mod tests {
     use super::super::{Text, lint};
     use super::*;
+
+    #[test]
+    fn placeholders_of_all_styles() {
+        for (text, expected) in [
+            ("${x}", Some("${x}")),
+            ("a-${CLUSTER_1}.b", Some("${CLUSTER_1}")),
+            ("$(POD_NAME)", Some("$(POD_NAME)")),
+            ("$DOMAIN", Some("$DOMAIN")),
+            ("tc-$name-1", Some("$name")),
+            ("{{ cluster_domain }}", Some("{{ cluster_domain }}")),
+            ("{{.Values.domain}}", Some("{{.Values.domain}}")),
+            ("<domain>", Some("<domain>")),
+            ("db.<your cluster>", Some("<your cluster>")),
+            ("%DOMAIN%", Some("%DOMAIN%")),
+            ("__DOMAIN__", Some("__DOMAIN__")),
+            ("@DOMAIN@", Some("@DOMAIN@")),
+            ("[[ domain ]]", None),
+            ("[[domain]]", Some("[[domain]]")),
+            ("#{domain}#", Some("#{domain}")),
+            ("((domain))", Some("((domain))")),
+            ("change-me", Some("change-me")),
+            ("CHANGEME.local", Some("CHANGEME.local")),
+            ("eu.example", None),
+            ("v7.5.3", None),
+            ("registry:5000/pingcap/pd@sha256:0a", None),
+            ("a$", None),
+            ("todo", None),
+            ("todo-app", None),
+            ("TODO", Some("TODO")),
+            ("$2a$10$rRyBsGSHK6.uc8fntPwVIu", None),
+            ("$1", None),
+        ] {
+            assert_eq!(any_placeholder(text), expected, "{text}");
+        }
+    }
 
     #[test]
     fn names_that_stand_for_another() {

@@ -7,10 +7,10 @@ use serde::Serialize;
 
 use super::{Doubt, Unseen, doubts, of_database};
 use crate::fleet::database::{Database, Member, StoreRow};
+use crate::fleet::ghost_member::ghost;
 use crate::fleet::pd::{MembershipApi, PdAnswer, PdView};
 use crate::fleet::pd_leader_state::Lead;
 use crate::fleet::peer_url_check::readable;
-use crate::fleet::removal_impact::ghost;
 use crate::fleet::tidbcluster::{Component, TidbCluster};
 use crate::fleet::{Fleet, KubeCluster, ObjectKey, ObjectRef, rollout};
 

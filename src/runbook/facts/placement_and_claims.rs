@@ -6,8 +6,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{Unseen, of_database};
+use crate::fleet::pd_details;
 use crate::fleet::region_health_counts::RegionCheck;
-use crate::fleet::removal_impact;
 use crate::fleet::tidbcluster::{Component, TidbCluster};
 use crate::fleet::{Fleet, KubeCluster, ObjectRef};
 use crate::pluralize::total;
@@ -50,7 +50,7 @@ struct Claim {
 
 pub(super) fn placement(fleet: &Fleet, of: &ObjectRef) -> Result<PlacementFact, Unseen> {
     let database = of_database(fleet, of)?;
-    let details = removal_impact::details(fleet, &database)
+    let details = pd_details::details(fleet, &database)
         .ok_or_else(|| Unseen("no PD was reached that knows of placement and regions".into()))?;
     let checks = &details.regions;
     let whole = RegionCheck::ALL.iter().all(|check| checks.contains_key(check));

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::{Unseen, not_known, of_database};
 use crate::fleet::database::{Database, referenced};
 use crate::fleet::not_seen::NotSeenKind;
+use crate::fleet::pd_details;
 use crate::fleet::removal_impact::{self, RemovalImpact};
 use crate::fleet::tidbcluster::{Component, TidbCluster};
 use crate::fleet::{Fleet, ObjectRef};
@@ -149,7 +150,7 @@ fn last_of(fleet: &Fleet, database: &Database, of: &ObjectRef) -> Vec<&'static s
 }
 
 fn progress(fleet: &Fleet, database: &Database) -> String {
-    let removing = removal_impact::details(fleet, database).and_then(|details| details.removing.as_ref()?.first());
+    let removing = pd_details::details(fleet, database).and_then(|details| details.removing.as_ref()?.first());
     removing.map_or_else(String::new, |removing| {
         let left = match removing.left_seconds {
             Some(left) if left < 120.0 => format!("about {left:.0} s left"),

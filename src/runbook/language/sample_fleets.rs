@@ -5,10 +5,10 @@
 
 use serde_json::{Value, json};
 
-use crate::fleet::closer_look::{PdDetails, PlacementRule, Removal};
 use crate::fleet::dns::Dns;
 use crate::fleet::object_kind::{Lookup, ObjectKind};
 use crate::fleet::pd::{EtcdMember, MemberId, MembershipApi, PdAnswer, PdView, Store};
+use crate::fleet::pd_details::{PdDetails, PlacementRule, Removal};
 use crate::fleet::region_health_counts::RegionCheck;
 use crate::fleet::tidbcluster::MemberStatus;
 use crate::fleet::{Change, Crd, Fleet, Freshness, ObjectKey, ObjectRef, What};

@@ -1,8 +1,8 @@
 //! The list of certificates, and each trouble one by one.
 
-use super::super::certificate_facts::CertificateFacts;
 use super::*;
 use crate::fleet::certificate_facts::Usage;
+use crate::fleet::tls::{Asked, every_secret, wanted};
 
 fn at(text: &str) -> Timestamp {
     text.parse().expect("a time")
@@ -177,8 +177,8 @@ fn what_is_not_seen_is_never_fine() {
 
 #[test]
 fn one_ca_for_the_whole_database_and_names_that_are_let_in() {
-    use super::super::certificate_facts::FACTS_KEY;
-    use super::super::{Change, What};
+    use crate::fleet::certificate_facts::FACTS_KEY;
+    use crate::fleet::{Change, What};
     let refs = [ObjectRef::new("east", "db", "basic"), ObjectRef::new("west", "db", "basic")];
     let fleet = |west_ca: &str, west_name: &str| {
         let mut fleet = Fleet::default();
