@@ -137,12 +137,8 @@ fn members(fleet: &Fleet, database: &Database, found: &mut Vec<Leftover>) {
             let why = pod.trouble().map(|why| format!(": {why}")).unwrap_or_default();
             let sentence = format!("{}, since {name} starts and ends again{why}", open.reason);
             let restarts = database.lead == Lead::Leads;
-            add(
-                "crash-loop",
-                at.to_string(),
-                sentence,
-                remedy_commands::crash_loop(of, open.component, name, restarts),
-            );
+            let remedy = remedy_commands::crash_loop(of, open.component, name, restarts);
+            add("crash-loop", at.to_string(), sentence, remedy);
         } else if let Some(open) = open {
             let sentence = format!("a rolling change has not come to its end: {}", open.reason);
             let remedy = match tc.paused() {
