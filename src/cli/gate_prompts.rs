@@ -276,6 +276,7 @@ pub(super) async fn answer(face: &FaceArgs, gate: &Gate, by_flag: Option<GateAns
 /// Asks the person at the terminal, until the answer is one. An empty line leaves the question open; `no` is an answer.
 pub(super) async fn prompted(question: &str, typed: bool) -> GateAnswer {
     loop {
+        forget_typed();
         note(&format!("{} {} ", report::plain(question), if typed { "(or no) >" } else { "[y/n, Enter: not yet]" }));
         let line = tokio::task::spawn_blocking(|| {
             let mut line = String::new();
@@ -287,6 +288,13 @@ pub(super) async fn prompted(question: &str, typed: bool) -> GateAnswer {
             None => note("answer y or n; Enter alone leaves the question open\n"),
         }
     }
+}
+
+/// What was typed before a question stands there answers nothing.
+fn forget_typed() {
+    use rustix::termios::{QueueSelector, tcflush};
+    // Where that fails it is no terminal, and nobody types.
+    let _ = tcflush(std::io::stdin(), QueueSelector::IFlush);
 }
 
 /// `None`: it is no answer to this question.

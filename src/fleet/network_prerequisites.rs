@@ -119,7 +119,9 @@ pub fn prerequisites(
     for one in forwards(fleet, places) {
         let name = database.map(|database| database.name.as_str());
         let from = fleet.clusters.get(&one.from);
-        all.push(forward(&one, from.is_some_and(|from| from.dns.read), name));
+        // Whoever reached each name from inside was told its address by somebody.
+        let tried = ports(places, (&one.from, &one.to), proofs, now).seen;
+        all.push(forward(&one, from.is_some_and(|from| from.dns.read), tried, name));
     }
     for (at, one) in clusters.iter().enumerate() {
         for other in &clusters[at + 1..] {
@@ -163,30 +165,33 @@ fn domain(cluster: &KubeCluster) -> Prerequisite {
     new(Requirement::DnsDomain, &cluster.context, None, holding)
 }
 
-fn forward(one: &Forwards, read: bool, database: Option<&str>) -> Prerequisite {
+/// `read`: its Corefile was. `tried`: pods resolved the names, as was seen.
+fn forward(one: &Forwards, read: bool, tried: Option<String>, database: Option<&str>) -> Prerequisite {
     let holding = match &one.zones {
         Err(NoZones::Clash(why)) => Err(Holding::Broken(why.clone())),
         Err(NoZones::NotKnown(why)) => Err(Holding::Unknown(why.clone())),
         Ok(zones) => {
             let open: Vec<&str> = zones.iter().filter(|zone| !zone.forwarded).map(|zone| zone.name.as_str()).collect();
-            match (open.is_empty(), read) {
-                (true, _) => {
+            match (open.is_empty(), read, tried) {
+                (true, _, _) => {
                     let zones: Vec<&str> = zones.iter().map(|zone| zone.name.as_str()).collect();
                     Ok(format!("the Corefile of {} forwards {}", one.from, zones.join(", ")))
                 }
-                (false, true) => Err(Holding::Unknown(format!(
+                (false, _, Some(tried)) => Ok(tried),
+                (false, true, None) => Err(Holding::Unknown(format!(
                     "the Corefile of {} does not forward {}; another DNS behind it may (Cloud DNS, NodeLocal DNS)",
                     one.from,
                     open.join(", ")
                 ))),
-                (false, false) => Err(Holding::Unknown(format!("the Corefile of {} was not read", one.from))),
+                (false, false, None) => Err(Holding::Unknown(format!("the Corefile of {} was not read", one.from))),
             }
         }
     };
     let unproved = matches!(holding, Err(Holding::Unknown(_)));
-    let command = database
-        .filter(|_| unproved)
-        .map(|database| format!("tidepilot render coredns {} --dns {}=ADDRESS", quote(database), quote(&one.to)));
+    let command = database.filter(|_| unproved).map(|database| {
+        let (database, from, to) = (quote(database), quote(&one.from), quote(&one.to));
+        format!("tidepilot render coredns {database} --for {from} --dns {to}=ADDRESS")
+    });
     Prerequisite { command, ..new(Requirement::DnsForward, &one.from, Some(&one.to), holding) }
 }
 
@@ -326,8 +331,8 @@ mod tests {
         assert_eq!((there.holding, there.command), (Holding::Holds, None));
         let back = of(&all, Requirement::DnsForward, "b");
         assert!(matches!(&back.holding, Holding::Unknown(why) if why.contains("does not forward a.test")), "{back:?}");
-        let command = forward(&forwards(&fleet, &places())[1], true, Some("x")).command;
-        assert_eq!(command.as_deref(), Some("tidepilot render coredns x --dns a=ADDRESS"));
+        let command = forward(&forwards(&fleet, &places())[1], true, None, Some("x")).command;
+        assert_eq!(command.as_deref(), Some("tidepilot render coredns x --for b --dns a=ADDRESS"));
         let ranges = of(&all, Requirement::PodRanges, "a");
         assert!(
             matches!(&ranges.holding, Holding::Unknown(why) if why.contains("1 pod of a and 1 pod of b")),
@@ -389,6 +394,11 @@ mod tests {
         let judged = |from: &str, to: &str, proofs: &[Proof]| ports(&places(), (from, to), proofs, at(3));
         assert_eq!(judged("a", "b", &proofs).holding, Holding::Holds);
         assert!(matches!(judged("b", "a", &proofs).holding, Holding::Unknown(_)), "one way is not the other");
+        let dark = fleet(&[("a", Dns::of("a.test"), "10.1.0.1"), ("b", Dns::of("b.test"), "10.2.0.1")]);
+        let all = prerequisites(&dark, None, &places(), &proofs, at(3));
+        let dns = |from: &str| of(&all, Requirement::DnsForward, from).holding;
+        assert_eq!(dns("a"), Holding::Holds, "its pods resolved the names of b, whoever told them");
+        assert!(matches!(dns("b"), Holding::Unknown(_)), "{:?}", dns("b"));
         let broken = judged("a", "b", &proofs[..1]).holding;
         assert!(
             matches!(&broken, Holding::Broken(why) if why.contains("run old") && why.contains("closed: 2380")),

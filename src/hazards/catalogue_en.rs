@@ -51,7 +51,7 @@ static TABLE: &[(HazardId, &str, &str, &str)] = &[
     (HazardId::SanMissing, "a certificate lacks a DNS name (SAN) that PD's peers check", "issue the certificate again with these names (renew-certificates)", TLS),
     (HazardId::DifferentCa, "the members' certificates come from different CAs", "issue the certificates again from one CA", TLS),
     (HazardId::CommonNameMismatch, "a certificate's common name is not among the allowed ones", "make the common name one that is allowed, or add it to cert-allowed-cn", TLS),
-    (HazardId::CertificateExpiry, "a certificate has expired, or expires soon", "renew the certificate (renew-certificates)", "PingCAP documentation: renew and replace the TLS certificate"),
+    (HazardId::CertificateExpiry, "a certificate has expired, or expires within 15 days", "renew the certificate (renew-certificates)", "PingCAP documentation: renew and replace the TLS certificate"),
     (HazardId::TlsSecretMissing, "a Secret with a TLS certificate is missing", "issue the certificates and store the Secret (issue-certificates)", TLS),
     (HazardId::TlsToggled, "TLS was switched on or off on a running TidbCluster", "go back in the order that the finding gives", TLS),
     (HazardId::CertManagerV1alpha2, "a manifest uses cert-manager's API v1alpha2", "use cert-manager.io/v1", "release notes of cert-manager 1.6"),

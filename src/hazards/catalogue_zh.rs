@@ -33,7 +33,7 @@ static TABLE: &[(HazardId, &str, &str)] = &[
     (HazardId::SanMissing, "证书缺少必需的 SAN", "重新签发带有这些名称的证书"),
     (HazardId::DifferentCa, "各成员的证书来自不同的 CA", "用同一个 CA 重新签发证书"),
     (HazardId::CommonNameMismatch, "证书的 Common Name 不在允许的列表中", "使 Common Name 与配置一致"),
-    (HazardId::CertificateExpiry, "证书已经过期或即将过期", "更新证书（renew-certificates）"),
+    (HazardId::CertificateExpiry, "证书已经过期，或将在 15 天内过期", "更新证书（renew-certificates）"),
     (HazardId::TlsSecretMissing, "缺少 TLS 证书的 Secret", "签发证书并创建 Secret（issue-certificates）"),
     (HazardId::TlsToggled, "在运行中的 TidbCluster 上开启或关闭了 TLS", "按照给出的顺序恢复"),
     (HazardId::CertManagerV1alpha2, "cert-manager 不再提供 v1alpha2", "改用 cert-manager.io/v1"),

@@ -186,8 +186,12 @@ fn what_the_networks_have_to_do_is_unknown_until_a_run_has_tried_it() {
     );
     assert_eq!(state(&document, "dns-domain", "east"), "holds");
 
+    assert_eq!(state(&document, "dns-forward", "east"), "unknown");
+
     bed.verify(&[]).expect(0);
-    let document = json(3);
+    // All of it is known now: names that pods resolved were sent on, whichever DNS did it.
+    let document = json(0);
+    assert_eq!(state(&document, "dns-forward", "east"), "holds", "{document:#}");
     let ways = [state(&document, "ports", "east"), state(&document, "ports", "west")];
     assert_eq!(ways, ["holds", "holds"], "{document:#}");
     assert_eq!(state(&document, "pod-ranges", "east"), "holds", "{document:#}");

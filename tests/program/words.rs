@@ -107,3 +107,31 @@ fn whoever_waits_at_a_terminal_learns_for_whom() {
     assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
     assert_eq!(terminal.ended(), 3);
 }
+
+/// A key that was pressed while the run waited for something else is no yes to a question that nobody had read.
+#[test]
+fn what_is_typed_before_a_question_answers_nothing() {
+    let demo = Demo::start("default", 20);
+    let kubeconfig = demo.kubeconfig.display().to_string();
+    let run = [
+        "run",
+        "migrate-cluster-domain",
+        "--set",
+        "tidbCluster=legacy/pingcap/basic",
+        "--set",
+        "clusterDomain=cluster1.com",
+    ];
+    let arguments = [&["--kubeconfig", &kubeconfig][..], &run].concat();
+    let mut terminal = Terminal::start(&demo.room, &arguments, &[], 50, 200);
+    terminal.shows(&["Type legacy/pingcap/basic to go on."]);
+    terminal.keys("legacy/pingcap/basic\r");
+    terminal.until("the wait behind it", |text| text.contains("set-domain: done"));
+    terminal.keys("y\r");
+    let question = "2 more like it — go on? [y/n, Enter: not yet]";
+    terminal.shows(&[question]);
+    std::thread::sleep(Duration::from_secs(1));
+    let text = terminal.text();
+    assert!(text.trim_end().ends_with(question), "{text}");
+    terminal.keys("y\r");
+    assert_eq!(terminal.ended(), 0);
+}

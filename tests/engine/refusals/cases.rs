@@ -275,6 +275,7 @@ pub const CASES: &[Case] = &[
     case(&[REPAIR], "quorum-stands", "1 of 4", |w| w.sick(3)),
     case(&[REPAIR], "quorum-stands", "a leader: false", |w| w.answers(|answer| answer.leader = None)),
     case(&[REPAIR], "pd-whole", "3 of 4", |w| w.sick(1)),
+    given(&[REPAIR], "lost-members-known", "nonsense", &[("lostMembers", "nonsense")]),
     case(&[REPAIR], "unused-stay", "beef", |w| w.more("")),
     case(&[REPAIR], "nobody-is-joining", "west/prod-west-pd-0", |w| {
         w.members(|all| all.retain(|member| !member.name.starts_with("prod-west")));
