@@ -221,14 +221,14 @@ mod tests {
 
     use super::*;
     use crate::runbook::language::document::Runbook;
-    use crate::runbook::language::sample_fleets;
+    use crate::runbook::language::sample_fleet_data;
     use crate::runbook::plan::bind::bind;
 
     fn plan() -> Plan {
         let runbook = Runbook::shipped("migrate-cluster-domain").expect("shipped");
-        let mut given = BTreeMap::from([("tidbCluster".to_owned(), sample_fleets::TARGET.to_owned())]);
+        let mut given = BTreeMap::from([("tidbCluster".to_owned(), sample_fleet_data::TARGET.to_owned())]);
         given.insert("clusterDomain".into(), "cluster1.com".into());
-        let plans = sample_fleets::observations().into_iter().filter_map(|seen| bind(&runbook, &given, &seen).ok());
+        let plans = sample_fleet_data::observations().into_iter().filter_map(|seen| bind(&runbook, &given, &seen).ok());
         plans.max_by_key(|plan| plan.steps.len()).expect("a plan")
     }
 

@@ -182,7 +182,7 @@ fn kind_of_items(root: &Value, items: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::runbook::language::sample_fleets;
+    use crate::runbook::language::sample_fleet_data;
 
     /// Every field of every fact and every action has its meaning, unless its name says it all.
     #[test]
@@ -211,7 +211,7 @@ mod tests {
     #[test]
     fn facts_are_as_their_schemas_say() {
         let mut seen_of: std::collections::BTreeSet<&str> = std::collections::BTreeSet::new();
-        for seen in sample_fleets::observations() {
+        for seen in sample_fleet_data::observations() {
             for (of, _) in seen.fleet.tidb_clusters() {
                 for query in Query::ALL.iter().copied().filter(|query| *query != Query::TidbCluster) {
                     let Ok(fact) = crate::runbook::facts::fact(query, &of, &seen) else { continue };

@@ -6,10 +6,11 @@
 //! that a process which was stopped for a while cannot write over whoever went on. Not here: that arithmetic
 //! ([`crate::client::wire::lease_timing`]), the journal beside it ([`crate::client::share::run_record_configmaps`]), whom to let wait (`app::driver`).
 
+mod acquiring;
 mod fencing;
 pub(in crate::client::share) mod object;
 mod renewing;
-mod taking;
+mod watch_until_free;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,10 +20,11 @@ use futures::future::join_all;
 use serde_json::Value;
 use tokio::task::JoinHandle;
 
+use self::acquiring::{grab, sentence};
 pub use self::fencing::Lately;
 use self::object::{holder, holder_identity, name, read};
 use self::renewing::{Held, name_of};
-use self::taking::{grab, sentence, still_free, until_free};
+use self::watch_until_free::{still_free, until_free};
 use crate::client::kube::identity::Identity;
 pub use crate::client::wire::lease_timing::Timing;
 use crate::client::wire::link::Links;
@@ -39,8 +41,6 @@ pub(in crate::client) const HOST: &str = "tidepilot/host";
 const SEAT: &str = "tidepilot/seat";
 /// Rounds in which somebody else may be faster.
 const ROUNDS: usize = 3;
-/// How many times its own duration a lease is watched that is written to without being renewed.
-const WATCHES: u32 = 3;
 /// When it is looked whether a lease is there after all.
 const LOOKS_MS: [u64; 3] = [0, 300, 1000];
 
@@ -283,7 +283,7 @@ pub async fn held_by(links: &Links, place: &Place, database: &str) -> Result<Opt
 
 #[cfg(test)]
 mod tests {
-    use super::taking::left_behind;
+    use super::watch_until_free::left_behind;
     use serde_json::json;
 
     use super::*;

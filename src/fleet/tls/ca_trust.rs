@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::certificate_fault::{CertificateFault, CertificateFaultKind, TroubleOf};
+use super::certificate_fault_kinds::{CertificateFault, CertificateFaultKind, TroubleOf};
 use super::required_certificates::{Purpose, between, secret, wanted_of};
 use crate::fleet::certificate_facts::{CertificateFacts, SecretFacts, kept_by};
 use crate::fleet::object_kind::{Lookup, ObjectId, ObjectKind};

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::certificate_fault::{CertificateFault, CertificateFaultKind, TroubleOf};
+use super::certificate_fault_kinds::{CertificateFault, CertificateFaultKind, TroubleOf};
 use super::required_certificates::{Purpose, Wanted, secret, wanted_of};
 use super::{ca_trust, openssl_strictness};
 use crate::fleet::certificate_facts::{CertificateFacts, SecretFacts};

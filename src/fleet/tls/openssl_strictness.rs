@@ -3,7 +3,7 @@
 //! `tests/program/check/witness.rs` holds it against `openssl verify`. Pure. Not here: what both refuse ([`super::certificate_checks`]), what looks self-signed
 //! (`client::certificates`, where the signature is at hand).
 
-use super::certificate_fault::CertificateFaultKind;
+use super::certificate_fault_kinds::CertificateFaultKind;
 use crate::fleet::certificate_facts::{CertificateFacts, SecretFacts, colons};
 
 /// Shorter keys of RSA are below security level 2 of OpenSSL, which is the usual one.

@@ -283,13 +283,13 @@ fn stores(fleet: &Fleet, database: &Database, of: &ObjectRef, tc: &TidbCluster) 
 mod tests {
     use super::*;
     use crate::fleet::database::{Place, database_of};
-    use crate::runbook::language::sample_fleets;
+    use crate::runbook::language::sample_fleet_data;
     use jiff::Timestamp;
 
     #[test]
     fn up_is_said_of_the_pod_before_until_its_store_is_heard_of_again() {
         let of = ObjectRef::new("sample", "db", "basic");
-        let mut fleet = sample_fleets::observations().remove(0).fleet;
+        let mut fleet = sample_fleet_data::observations().remove(0).fleet;
         let database = database_of(&fleet, &of).expect("a Database");
         let mut row = database.stores[0].clone();
         row.place = Place::new(of, "basic-pd-0");

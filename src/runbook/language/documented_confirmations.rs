@@ -1,13 +1,13 @@
 //! What a person is asked before each step of a runbook, by the very code that makes the gates: from plans on the sample fleets.
 //!
 //! A document alone does not tell: what a step does may ask for more than its author did. Pure. Not here: the gates
-//! (`runbook::plan::step_confirmation`), the samples ([`super::sample_fleets`]).
+//! (`runbook::plan::step_confirmation`), the samples ([`super::sample_fleet_data`]).
 
 use std::collections::BTreeMap;
 
 use super::document::{ConfirmAsked, Runbook};
 use super::lint::inputs;
-use super::sample_fleets;
+use super::sample_fleet_data;
 use crate::runbook::plan::bind::bind_strictly;
 use crate::runbook::plan::{Confirm, PlannedStep};
 
@@ -22,7 +22,7 @@ pub struct Asked {
 /// By the id of the step. A step that no sample has is asked as its document says.
 pub fn asked(runbook: &Runbook) -> BTreeMap<String, Asked> {
     let mut all: BTreeMap<String, Asked> = BTreeMap::new();
-    for seen in sample_fleets::observations() {
+    for seen in sample_fleet_data::observations() {
         for given in inputs(runbook) {
             for step in bind_strictly(runbook, &given, &seen).map(|plan| plan.steps).unwrap_or_default() {
                 note(all.entry(id_of(&step).to_owned()).or_default(), &step.confirm);

@@ -2,7 +2,7 @@
 //!
 //! The samples go through the very code that makes facts and plans, so a field that no fact has is found here and
 //! not in the night. Findings carry line and column where the place can be found in the text. Pure. Not here: the
-//! sample fleets ([`crate::runbook::language::sample_fleets`]), the shape of the document ([`crate::runbook::language::schema`]).
+//! sample fleets ([`crate::runbook::language::sample_fleet_data`]), the shape of the document ([`crate::runbook::language::schema`]).
 
 mod source_location;
 
@@ -16,7 +16,7 @@ use crate::hazards::catalogue;
 use crate::runbook::language::cel_expr::Scope;
 use crate::runbook::language::document::{Condition, InputType, Runbook, Text};
 use crate::runbook::language::given_inputs;
-use crate::runbook::language::sample_fleets;
+use crate::runbook::language::sample_fleet_data;
 use crate::runbook::language::unknown_fact_fields;
 use crate::runbook::plan::bind::{BindError, bind_strictly};
 use crate::runbook::plan::fact_evaluation::Facts;
@@ -51,7 +51,7 @@ pub fn lint(name: &str, text: &str) -> Vec<Finding> {
         }
     };
     let mut tally = Tally::default();
-    for seen in sample_fleets::observations() {
+    for seen in sample_fleet_data::observations() {
         for given in inputs(&runbook) {
             try_sample(&runbook, &given, &seen, &mut tally);
         }
@@ -171,12 +171,14 @@ pub(super) fn inputs(runbook: &Runbook) -> Vec<BTreeMap<String, String>> {
         wanted
             .map(|input| {
                 let value = match input.kind {
-                    InputType::TidbCluster => sample_fleets::TARGET.to_owned(),
-                    InputType::NewTidbCluster | InputType::NewTidbClusters if optional => sample_fleets::FAR.to_owned(),
-                    InputType::NewTidbCluster | InputType::NewTidbClusters => sample_fleets::NEW.to_owned(),
-                    InputType::KubeContext => sample_fleets::CONTEXT.to_owned(),
-                    InputType::DnsDomain => sample_fleets::DOMAIN.to_owned(),
-                    InputType::Version => sample_fleets::VERSION.to_owned(),
+                    InputType::TidbCluster => sample_fleet_data::TARGET.to_owned(),
+                    InputType::NewTidbCluster | InputType::NewTidbClusters if optional => {
+                        sample_fleet_data::FAR.to_owned()
+                    }
+                    InputType::NewTidbCluster | InputType::NewTidbClusters => sample_fleet_data::NEW.to_owned(),
+                    InputType::KubeContext => sample_fleet_data::CONTEXT.to_owned(),
+                    InputType::DnsDomain => sample_fleet_data::DOMAIN.to_owned(),
+                    InputType::Version => sample_fleet_data::VERSION.to_owned(),
                     InputType::Integer => input.min.or(input.max).unwrap_or(3).to_string(),
                     InputType::Boolean => optional.to_string(),
                     InputType::Time => "2026-01-01T00:00:00Z".to_owned(),

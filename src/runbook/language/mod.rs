@@ -12,7 +12,7 @@ pub mod given_inputs;
 pub mod input_types;
 pub mod key_descriptions;
 pub mod lint;
-pub(crate) mod sample_fleets;
+pub(crate) mod sample_fleet_data;
 pub mod schema;
 pub mod shared_checks;
 pub mod template_holes;

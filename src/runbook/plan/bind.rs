@@ -120,7 +120,7 @@ fn occupied(step: &PlannedStep, seen: &Observation) -> Option<CheckResult> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::runbook::language::sample_fleets;
+    use crate::runbook::language::sample_fleet_data;
     use crate::runbook::plan::Confirm;
     use crate::runbook::plan::preflight::first_refusal;
     use serde_json::json;
@@ -150,8 +150,8 @@ phases:
 
     fn sample() -> (Runbook, BTreeMap<String, String>, Observation) {
         let runbook = Runbook::read("x", TEXT).expect("reads");
-        let given = BTreeMap::from([("tidbCluster".to_owned(), sample_fleets::TARGET.to_owned())]);
-        (runbook, given, sample_fleets::observations().swap_remove(0))
+        let given = BTreeMap::from([("tidbCluster".to_owned(), sample_fleet_data::TARGET.to_owned())]);
+        (runbook, given, sample_fleet_data::observations().swap_remove(0))
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use serde_json::{Value, json};
 
 use super::object::{holder, holder_identity, micro_time, read, transitions};
-use super::taking::sentence;
+use super::acquiring::sentence;
 use super::{Lost, Place, State, Timing};
 use crate::client::wire::link::{Link, Links};
 use crate::client::wire::permit::WritePermit;

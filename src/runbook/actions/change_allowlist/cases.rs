@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::fleet::ObjectRef;
 use crate::runbook::language::document::Runbook;
-use crate::runbook::language::sample_fleets;
+use crate::runbook::language::sample_fleet_data;
 use crate::runbook::plan::bind::bind;
 use crate::runbook::plan::{Confirm, PlannedStep};
 
@@ -37,8 +37,8 @@ phases:
 "#
     );
     let runbook = Runbook::read("restart-component", &document).unwrap_or_else(|error| panic!("{with}: {error}"));
-    let given = BTreeMap::from([("tidbCluster".to_owned(), sample_fleets::TARGET.to_owned())]);
-    let seen = sample_fleets::observations().remove(0);
+    let given = BTreeMap::from([("tidbCluster".to_owned(), sample_fleet_data::TARGET.to_owned())]);
+    let seen = sample_fleet_data::observations().remove(0);
     let plan = bind(&runbook, &given, &seen).unwrap_or_else(|error| panic!("{with}: {error}"));
     plan.steps.into_iter().next().expect("one step")
 }

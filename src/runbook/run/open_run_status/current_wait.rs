@@ -169,20 +169,20 @@ pub(super) fn moves(shown: &Shown, view: &View) -> (BTreeSet<String>, Part, BTre
 mod tests {
     use super::*;
     use crate::runbook::language::document::Runbook;
-    use crate::runbook::language::sample_fleets;
+    use crate::runbook::language::sample_fleet_data;
     use crate::runbook::plan::bind::bind;
 
     /// The part at each step of a restart.
     fn parts(pod: &str) -> Vec<(String, Part)> {
         let runbook = Runbook::shipped("restart-component").expect("it ships");
         let inputs = [
-            ("tidbCluster", sample_fleets::TARGET),
+            ("tidbCluster", sample_fleet_data::TARGET),
             ("component", "tikv"),
             ("pod", pod),
             ("restartedAt", "2026-01-01T00:00:00Z"),
         ];
         let inputs = inputs.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
-        let observation = sample_fleets::observations().remove(0);
+        let observation = sample_fleet_data::observations().remove(0);
         let steps = bind(&runbook, &inputs, &observation).expect("a plan").steps;
         steps.iter().map(|step| (step.id.clone(), Part::of(&steps, step))).collect()
     }

@@ -217,7 +217,7 @@ pub fn into_findings(runs: &[Standing], databases: &[Database], findings: &mut [
 mod tests {
     use super::*;
     use crate::fleet::database::{Place, database_of};
-    use crate::runbook::language::sample_fleets;
+    use crate::runbook::language::sample_fleet_data;
     use crate::runbook::run::open_run_status::Part;
     use jiff::Timestamp;
 
@@ -242,7 +242,7 @@ mod tests {
     #[test]
     fn a_fault_elsewhere_in_the_tidbcluster_is_not_the_doing_of_a_run_that_restarts_a_part() {
         let of = ObjectRef::new("sample", "db", "basic");
-        let fleet = sample_fleets::observations().remove(0).fleet;
+        let fleet = sample_fleet_data::observations().remove(0).fleet;
         let mut database = database_of(&fleet, &of).expect("a Database");
         for (at, row) in database.stores.iter_mut().enumerate() {
             row.store.state = "Disconnected".into();
@@ -287,7 +287,7 @@ mod tests {
     #[test]
     fn what_breaks_other_members_is_never_the_doing_of_a_run() {
         let of = ObjectRef::new("sample", "db", "basic");
-        let fleet = sample_fleets::observations().remove(0).fleet;
+        let fleet = sample_fleet_data::observations().remove(0).fleet;
         let mut database = database_of(&fleet, &of).expect("a Database");
         let (id, pod) = (database.members[0].id, database.members[0].place.pod().expect("a pod").to_owned());
         let on_member = || Subject::of_pd(SubjectKind::Member, id.hex());
