@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use rustix::fs::Access;
@@ -23,6 +23,30 @@ use crate::runbook::actions::openssl_commands;
 const LIMIT: Duration = Duration::from_secs(30);
 const OUTPUT_LIMIT: u64 = 1024 * 1024;
 const INSTALL: &str = "install it (Debian: golang-cfssl), or take method builtin";
+
+/// Why the user's own cfssl made nothing. `said`: its log, which holds names and file names and no key.
+#[derive(Debug, thiserror::Error)]
+pub enum CfsslError {
+    /// A path goes to cfssl as an argument.
+    #[error("{} is no text, which cfssl needs", .0.display())]
+    NoText(PathBuf),
+    #[error("{what} cannot be written: {}", files::io_words(.why))]
+    NotWritten { what: String, why: std::io::Error },
+    #[error("the CA's Secret has no key {0}")]
+    LacksKey(&'static str),
+    /// Not installed, or not to be executed.
+    #[error("cfssl cannot be started ({}): {INSTALL}", files::io_words(.0))]
+    NotStarted(std::io::Error),
+    #[error("cfssl did not end within {} s", LIMIT.as_secs())]
+    TooSlow,
+    #[error("cfssl failed ({status}): {said}")]
+    Failed { status: ExitStatus, said: String },
+    /// It ended well, and its answer holds no certificate.
+    #[error("cfssl gave no certificate; it said: {said}")]
+    Unreadable { said: String },
+    #[error("cfssl could not be waited for: {0}")]
+    NotWaitedFor(std::io::Error),
+}
 
 /// The request of a certificate, or of a CA.
 fn request(ask: &Ask<'_>, is_ca: bool) -> Value {
@@ -49,7 +73,7 @@ pub fn unfit(folder: &Path) -> Option<String> {
 }
 
 /// A new CA. `secret` names its request's file.
-pub async fn authority(ask: &Ask<'_>, folder: &Path, secret: &str) -> Result<Material, String> {
+pub async fn authority(ask: &Ask<'_>, folder: &Path, secret: &str) -> Result<Material, CfsslError> {
     let request = written(folder, &format!("{secret}.json"), &request(ask, true)).await?;
     let answer = cfssl(&["gencert".into(), "-initca".into(), text(&request)?]).await?;
     Ok(Material { ca: answer.cert.clone(), certificate: answer.cert, key: answer.key })
@@ -61,15 +85,15 @@ pub async fn certificate(
     folder: &Path,
     secret: &str,
     values: &BTreeMap<String, Vec<u8>>,
-) -> Result<Material, String> {
+) -> Result<Material, CfsslError> {
     let config = written(folder, "ca-config.json", &openssl_commands::cfssl_config(ask.days)).await?;
     let request = written(folder, &format!("{secret}.json"), &request(ask, false)).await?;
-    let failed = |what: &str, error: std::io::Error| format!("{what} cannot be written: {}", files::io_words(&error));
+    let failed = |what: &str, why: std::io::Error| CfsslError::NotWritten { what: what.to_owned(), why };
     // 0700, and gone with this function.
     let private = tempfile::tempdir().map_err(|error| failed("a temporary folder", error))?;
     let mut files = Vec::new();
     for key in ["tls.crt", "tls.key"] {
-        let value = values.get(key).ok_or_else(|| format!("the CA's Secret has no key {key}"))?;
+        let value = values.get(key).ok_or(CfsslError::LacksKey(key))?;
         let file = private.path().join(key);
         store(&file, value).await.map_err(|error| failed("the CA for cfssl", error))?;
         files.push(text(&file)?);
@@ -86,8 +110,8 @@ pub async fn certificate(
     Ok(Material { ca: signing::bundle(values, crate::client::now()), certificate: answer.cert, key: answer.key })
 }
 
-fn text(path: &Path) -> Result<String, String> {
-    path.to_str().map(str::to_owned).ok_or_else(|| format!("{} is no text, which cfssl needs", path.display()))
+fn text(path: &Path) -> Result<String, CfsslError> {
+    path.to_str().map(str::to_owned).ok_or_else(|| CfsslError::NoText(path.to_owned()))
 }
 
 /// A file for its owner alone, new or in the place of an older one.
@@ -101,9 +125,9 @@ async fn store(file: &Path, bytes: &[u8]) -> std::io::Result<()> {
 }
 
 /// Writes one of the files that stay; the folder is made for its owner alone when it is not there.
-async fn written(folder: &Path, name: &str, content: &Value) -> Result<PathBuf, String> {
+async fn written(folder: &Path, name: &str, content: &Value) -> Result<PathBuf, CfsslError> {
     let file = folder.join(name);
-    let refused = |error: std::io::Error| format!("{} cannot be written: {}", file.display(), files::io_words(&error));
+    let refused = |why: std::io::Error| CfsslError::NotWritten { what: file.display().to_string(), why };
     tokio::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).await.map_err(refused)?;
     store(&file, format!("{content:#}\n").as_bytes()).await.map_err(refused)?;
     Ok(file)
@@ -115,11 +139,10 @@ struct Output {
     key: String,
 }
 
-async fn cfssl(arguments: &[String]) -> Result<Output, String> {
+async fn cfssl(arguments: &[String]) -> Result<Output, CfsslError> {
     let mut command = tokio::process::Command::new("cfssl");
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
-    let mut child =
-        command.spawn().map_err(|error| format!("cfssl cannot be started ({}): {INSTALL}", files::io_words(&error)))?;
+    let mut child = command.spawn().map_err(CfsslError::NotStarted)?;
     let (mut out, mut err) = (Vec::new(), Vec::new());
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
     let all = async {
@@ -137,15 +160,13 @@ async fn cfssl(arguments: &[String]) -> Result<Output, String> {
         status
     };
     let status = tokio::time::timeout(LIMIT, all).await;
-    let status = status.map_err(|_| format!("cfssl did not end within {} s", LIMIT.as_secs()))?;
+    let status = status.map_err(|_| CfsslError::TooSlow)?;
     // Its log goes to stderr: names and file names, and never what a key holds.
     let said = plain(&String::from_utf8_lossy(&err));
     match status {
-        Ok(status) if status.success() => {
-            serde_json::from_slice(&out).map_err(|_| format!("cfssl gave no certificate; it said: {said}"))
-        }
-        Ok(status) => Err(format!("cfssl failed ({status}): {said}")),
-        Err(error) => Err(format!("cfssl could not be waited for: {error}")),
+        Ok(status) if status.success() => serde_json::from_slice(&out).map_err(|_| CfsslError::Unreadable { said }),
+        Ok(status) => Err(CfsslError::Failed { status, said }),
+        Err(error) => Err(CfsslError::NotWaitedFor(error)),
     }
 }
 

@@ -5,6 +5,7 @@
 
 pub mod cfssl;
 pub mod signing;
+pub mod signing_error;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, Ipv6Addr};

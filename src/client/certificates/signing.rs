@@ -19,6 +19,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::{Map, Value, json};
 
 use crate::client::certificates;
+use crate::client::certificates::signing_error::SigningError;
 use crate::fleet::certificate_facts::{CertificateFacts, Usage};
 use crate::fleet::tls::{authority_troubles, out_of_time};
 use crate::runbook::actions::openssl_commands;
@@ -110,15 +111,14 @@ pub(in crate::client) fn bundle(values: &BTreeMap<String, Vec<u8>>, now: Timesta
 }
 
 /// A new CA, signed by itself.
-pub fn authority(ask: &Ask<'_>, now: Timestamp) -> Result<Material, String> {
+pub fn authority(ask: &Ask<'_>, now: Timestamp) -> Result<Material, SigningError> {
     let mut params = params(ask, now, None)?;
     params.distinguished_name = name(ask, &openssl_commands::AUTHORITY_SUBJECT)?;
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-    let key = KeyPair::generate().map_err(|error| format!("no key could be made: {error}"))?;
+    let key = KeyPair::generate().map_err(SigningError::NoKeyMade)?;
     let pem = key.serialize_pem();
-    let issuer =
-        CertifiedIssuer::self_signed(params, key).map_err(|error| format!("the CA could not be made: {error}"))?;
+    let issuer = CertifiedIssuer::self_signed(params, key).map_err(SigningError::AuthorityNotMade)?;
     let certificate = issuer.as_ref().pem();
     Ok(Material { ca: certificate.clone(), certificate, key: pem })
 }
@@ -129,19 +129,20 @@ pub fn certificate(
     secret: &str,
     values: &BTreeMap<String, Vec<u8>>,
     now: Timestamp,
-) -> Result<Material, String> {
+) -> Result<Material, SigningError> {
     let facts = certificates::facts(values);
     let troubles = authority_troubles(secret, &facts, now);
-    if let Some(trouble) = troubles.iter().find(|trouble| !trouble.kind.only_warns()) {
-        return Err(trouble.sentence.clone());
+    if let Some(trouble) = troubles.into_iter().find(|trouble| !trouble.kind.only_warns()) {
+        return Err(SigningError::UnfitAuthority(trouble));
     }
-    let part = |key: &str| values.get(key).ok_or_else(|| format!("Secret {secret} has no key {key}"));
+    let part =
+        |key: &'static str| values.get(key).ok_or_else(|| SigningError::LacksKey { secret: secret.to_owned(), key });
     let (own, key) = (part("tls.crt")?, part("tls.key")?);
     let der =
-        CertificateDer::from_pem_slice(own).map_err(|_| format!("tls.crt of Secret {secret} holds no certificate"))?;
+        CertificateDer::from_pem_slice(own).map_err(|_| SigningError::NoCertificate { secret: secret.to_owned() })?;
     let key = AuthorityKey::read(secret, key)?;
-    let issuer = Issuer::from_ca_cert_der(&der, key)
-        .map_err(|error| format!("the CA in Secret {secret} cannot be signed with: {error}"))?;
+    let issuer =
+        Issuer::from_ca_cert_der(&der, key).map_err(|why| SigningError::Unusable { secret: secret.to_owned(), why })?;
     // Whoever outlives its CA is refused from then on all the same.
     let last = facts.certificate.as_ref().map(|ca| ca.not_after);
     let mut params = params(ask, now, last)?;
@@ -156,9 +157,8 @@ pub fn certificate(
             Usage::Client => ExtendedKeyUsagePurpose::ClientAuth,
         })
         .collect();
-    let leaf = KeyPair::generate().map_err(|error| format!("no key could be made: {error}"))?;
-    let signed =
-        params.signed_by(&leaf, &issuer).map_err(|error| format!("the certificate could not be signed: {error}"))?;
+    let leaf = KeyPair::generate().map_err(SigningError::NoKeyMade)?;
+    let signed = params.signed_by(&leaf, &issuer).map_err(SigningError::NotSigned)?;
     let text = |pem: &[u8]| String::from_utf8_lossy(pem).into_owned();
     let own = text(own);
     // One that is not a root goes along, so that the chain can be followed.
@@ -170,12 +170,12 @@ pub fn certificate(
 }
 
 /// A subject; `more` beside organization and common name, in the order of the documents' CA.
-fn name(ask: &Ask<'_>, more: &[(&str, &str)]) -> Result<DistinguishedName, String> {
+fn name(ask: &Ask<'_>, more: &[(&str, &str)]) -> Result<DistinguishedName, SigningError> {
     let mut name = DistinguishedName::new();
     let of = |key: &str| more.iter().find(|(known, _)| *known == key).map(|(_, value)| (*value).to_owned());
     if let Some(country) = of("C") {
         // X.520 wants a PrintableString here.
-        let printable = country.as_str().try_into().map_err(|_| format!("{country:?} is no country"))?;
+        let printable = country.as_str().try_into().map_err(|_| SigningError::Country(country.clone()))?;
         name.push(DnType::CountryName, DnValue::PrintableString(printable));
     }
     let rest = [
@@ -189,7 +189,7 @@ fn name(ask: &Ask<'_>, more: &[(&str, &str)]) -> Result<DistinguishedName, Strin
     Ok(name)
 }
 
-fn params(ask: &Ask<'_>, now: Timestamp, last: Option<Timestamp>) -> Result<CertificateParams, String> {
+fn params(ask: &Ask<'_>, now: Timestamp, last: Option<Timestamp>) -> Result<CertificateParams, SigningError> {
     let mut params = CertificateParams::default();
     params.distinguished_name = name(ask, &[])?;
     params.subject_alt_names = ask.hosts.iter().map(|host| host_name(host)).collect::<Result<_, _>>()?;
@@ -201,14 +201,10 @@ fn params(ask: &Ask<'_>, now: Timestamp, last: Option<Timestamp>) -> Result<Cert
     Ok(params)
 }
 
-fn host_name(host: &str) -> Result<SanType, String> {
+fn host_name(host: &str) -> Result<SanType, SigningError> {
     match host.parse() {
         Ok(address) => Ok(SanType::IpAddress(address)),
-        Err(_) => host
-            .to_owned()
-            .try_into()
-            .map(SanType::DnsName)
-            .map_err(|_| format!("{host:?} is no name for a certificate")),
+        Err(_) => host.to_owned().try_into().map(SanType::DnsName).map_err(|_| SigningError::HostName(host.to_owned())),
     }
 }
 
@@ -222,14 +218,10 @@ struct AuthorityKey {
 }
 
 impl AuthorityKey {
-    fn read(secret: &str, pem: &[u8]) -> Result<Self, String> {
-        let unknown = || {
-            format!(
-                "tls.key of Secret {secret} is of a kind that cannot be signed with here (RSA from 2048 bits on, ECDSA P-256 and P-384 and Ed25519 can be)"
-            )
-        };
-        let der = PrivateKeyDer::from_pem_slice(pem)
-            .map_err(|_| format!("tls.key of Secret {secret} holds no private key in PEM"))?;
+    fn read(secret: &str, pem: &[u8]) -> Result<Self, SigningError> {
+        let unknown = || SigningError::KindOfKey { secret: secret.to_owned() };
+        let der =
+            PrivateKeyDer::from_pem_slice(pem).map_err(|_| SigningError::NoPrivateKey { secret: secret.to_owned() })?;
         let key = rustls::crypto::ring::sign::any_supported_type(&der).map_err(|_| unknown())?;
         let known = [
             (SignatureScheme::RSA_PKCS1_SHA256, &rcgen::PKCS_RSA_SHA256),
@@ -333,7 +325,7 @@ mod tests {
             (BTreeMap::new(), now(), "no key"),
         ];
         for (values, at, why) in cases {
-            let error = certificate(&ask, "ca", &values, at).expect_err(why);
+            let error = certificate(&ask, "ca", &values, at).expect_err(why).to_string();
             assert!(error.contains(why) && !error.contains("AAAA"), "{error}");
         }
     }

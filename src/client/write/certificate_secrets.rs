@@ -29,9 +29,11 @@ pub(super) async fn authority(writing: Writing<'_>, ca: &IssueCa) -> Result<Answ
     let organization = organization.as_deref();
     let ask = Ask { common_name, organization, hosts: &[], usages: Default::default(), days: *days };
     let made = match signer {
-        Signer::Builtin => signing::authority(&ask, now()),
-        Signer::Cfssl { folder } => cfssl::authority(&ask, Path::new(folder), &target.name).await,
-    }?;
+        Signer::Builtin => signing::authority(&ask, now()).map_err(|why| why.to_string())?,
+        Signer::Cfssl { folder } => {
+            cfssl::authority(&ask, Path::new(folder), &target.name).await.map_err(|why| why.to_string())?
+        }
+    };
     proved(writing.action, &made)?;
     store(writing, &issued_secret(target, &made.data())).await
 }
@@ -108,7 +110,12 @@ async fn made(links: &Links, certificate: &IssueCertificate) -> Result<Material,
     let organization = organization.as_deref();
     let ask = Ask { common_name, organization, hosts, usages: usages.clone(), days: *days };
     match signer {
-        Signer::Builtin => signing::certificate(&ask, &authority.to_string(), &values, now()),
-        Signer::Cfssl { folder } => cfssl::certificate(&ask, Path::new(folder), &target.name, &values).await,
+        Signer::Builtin => {
+            signing::certificate(&ask, &authority.to_string(), &values, now()).map_err(|why| why.to_string())
+        }
+        Signer::Cfssl { folder } => {
+            let made = cfssl::certificate(&ask, Path::new(folder), &target.name, &values).await;
+            made.map_err(|why| why.to_string())
+        }
     }
 }

@@ -97,7 +97,10 @@ pub fn prepare(bare: &Bare, action: &Action, seen: &Fleet) -> Result<Sent, Strin
         Action::IssueCa(IssueCa { common_name, days, .. }) => {
             let ask = Ask { common_name, organization: None, hosts: &[], usages: BTreeSet::new(), days: *days };
             let mut request = planned("")?;
-            request.body = issued_secret(action.target(), &signing::authority(&ask, looked(seen)?)?.data());
+            request.body = issued_secret(
+                action.target(),
+                &signing::authority(&ask, looked(seen)?).map_err(|why| why.to_string())?.data(),
+            );
             kube(request)
         }
         Action::IssueCertificate(IssueCertificate {
@@ -113,7 +116,8 @@ pub fn prepare(bare: &Bare, action: &Action, seen: &Fleet) -> Result<Sent, Strin
             let path = ObjectId::new(ObjectKind::Secret, authority).path();
             let ca = certificates::values(&get(bare, &authority.context, &path).ok_or("the CA is gone")?);
             let ask = Ask { common_name, organization: None, hosts, usages: usages.clone(), days: *days };
-            let made = signing::certificate(&ask, &authority.name, &ca, looked(seen)?)?;
+            let made =
+                signing::certificate(&ask, &authority.name, &ca, looked(seen)?).map_err(|why| why.to_string())?;
             let Some(replaces) = replaces else {
                 let mut request = planned("")?;
                 request.body = issued_secret(action.target(), &made.data());
