@@ -4,8 +4,8 @@ use std::sync::{Mutex, PoisonError};
 
 use serde_json::{Value, json};
 
-use super::object::{holder, holder_identity, micro_time, read, transitions};
 use super::acquiring::sentence;
+use super::object::{holder, holder_identity, micro_time, read, transitions};
 use super::{Lost, Place, State, Timing};
 use crate::client::wire::link::{Link, Links};
 use crate::client::wire::permit::WritePermit;
